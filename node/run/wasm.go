@@ -1,0 +1,307 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Config says how a driver runs jobs on this machine.
+type Config struct {
+	// Dir is the driver's own directory, absolute and on one file system. It is
+	// made when missing and holds all leases.
+	Dir string
+	// Command runs ShimMain with the arguments that are added to it; empty for
+	// this very binary with "shim".
+	Command []string
+	// Log gets what cannot be returned.
+	Log *slog.Logger
+
+	// Fresh is how many pairs of guard and worker wait for the first job of
+	// whoever comes (wasm driver); 0 for 2, negative for none.
+	Fresh int
+	// Used is how many pairs wait for another job of the same tenant and module
+	// (wasm driver); 0 for 8, negative for none.
+	Used int
+	// IdleFor is how long a used pair waits; 0 for one minute.
+	IdleFor time.Duration
+}
+
+const (
+	defaultFresh   = 2
+	defaultUsed    = 8
+	defaultIdleFor = time.Minute
+)
+
+// Wasm is the driver of WebAssembly jobs (WASI preview 1, run by wazero).
+//
+// What is enforced: memory to the byte, output and scratch by size, count and
+// depth, no network, one core (a module has one thread). Shares of less than a
+// core are not enforced.
+type Wasm struct {
+	*shims
+	pool      *pool
+	compiling singleflight.Group
+}
+
+var _ Driver = (*Wasm)(nil)
+
+// NewWasm makes the driver ready and begins to start warm workers.
+func NewWasm(c Config) (*Wasm, error) {
+	shims, err := newShims(kindWasm, c.Dir, c.Command, nil, c.Log)
+	if err != nil {
+		return nil, err
+	}
+	d := &Wasm{shims: shims}
+	if err := os.MkdirAll(d.cacheDir(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := sweepWork(filepath.Join(c.Dir, workDir)); err != nil {
+		return nil, err
+	}
+	d.pool = newPool(shims.spawn, orDefault(c.Fresh, defaultFresh), orDefault(c.Used, defaultUsed), cmp.Or(c.IdleFor, defaultIdleFor))
+	return d, nil
+}
+
+func orDefault(n, otherwise int) int { return max(cmp.Or(n, otherwise), 0) }
+
+// compiledFile is beside a module's compiled code once that is complete.
+const compiledFile = "module.json"
+
+type compiledModule struct {
+	Demand int64 `json:"demand"` // bytes of memory that it starts with
+}
+
+// Prepare implements Driver: it compiles the module unless that has been done.
+func (d *Wasm) Prepare(ctx context.Context, spec Spec, progress func(Progress)) error {
+	if err := spec.checkModule(); err != nil {
+		return err
+	}
+	ref := d.ref(spec)
+	compiled, err := loadCompiled(ref.Cache)
+	if errors.Is(err, fs.ErrNotExist) {
+		compiled, err = d.compileOnce(ctx, ref, progress)
+	}
+	if err != nil {
+		return err
+	}
+	if compiled.Demand > spec.Limits.Memory {
+		return fmt.Errorf("%w: it starts with %d bytes, granted are %d; raise resources.memory", ErrMemoryDemand, compiled.Demand, spec.Limits.Memory)
+	}
+	return nil
+}
+
+func (d *Wasm) ref(spec Spec) moduleRef {
+	return moduleRef{Path: spec.Module, Digest: spec.ModuleDigest, Cache: filepath.Join(d.cacheDir(), spec.ModuleDigest)}
+}
+
+// cacheDir is for one version of wazero and one architecture: compiled code of
+// another is worth nothing.
+func (d *Wasm) cacheDir() string {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == "github.com/tetratelabs/wazero" {
+				version = dep.Version
+			}
+		}
+	}
+	return filepath.Join(d.dir, "cache", version+"-"+runtime.GOARCH)
+}
+
+func loadCompiled(cache string) (compiledModule, error) {
+	var compiled compiledModule
+	body, err := os.ReadFile(filepath.Join(cache, compiledFile))
+	if err != nil {
+		return compiled, err
+	}
+	if err := json.Unmarshal(body, &compiled); err != nil {
+		return compiled, fmt.Errorf("compiled module in %s: %w; delete that folder", cache, err)
+	}
+	// So that the newest used ones stay. A failure shortens a life in the cache.
+	now := time.Now()
+	_ = os.Chtimes(filepath.Join(cache, compiledFile), now, now)
+	return compiled, nil
+}
+
+// compileOnce shares one compilation among all who wait for the same module. It
+// goes on when one of them gives up.
+func (d *Wasm) compileOnce(ctx context.Context, ref moduleRef, progress func(Progress)) (compiledModule, error) {
+	size := int64(0)
+	if info, err := os.Stat(ref.Path); err == nil {
+		size = info.Size()
+	}
+	report := func(done int64) {
+		if progress != nil {
+			progress(Progress{Step: "compile", Done: done, Total: size})
+		}
+	}
+	report(0)
+	result := d.compiling.DoChan(ref.Digest, func() (any, error) {
+		ctx, cancel := context.WithTimeout(d.pool.ctx, compileTimeout)
+		defer cancel()
+		return d.compile(ctx, ref)
+	})
+	select {
+	case r := <-result:
+		if r.Err != nil {
+			return compiledModule{}, r.Err
+		}
+		report(size)
+		return r.Val.(compiledModule), nil
+	case <-ctx.Done():
+		return compiledModule{}, ctx.Err()
+	}
+}
+
+// compile has a confined process compile into a folder of its own, which takes
+// its place in the cache when it is whole.
+func (d *Wasm) compile(ctx context.Context, ref moduleRef) (compiledModule, error) {
+	fresh := ref
+	fresh.Cache += ".new"
+	if err := os.RemoveAll(fresh.Cache); err != nil {
+		return compiledModule{}, err
+	}
+	if err := os.Mkdir(fresh.Cache, 0o700); err != nil {
+		return compiledModule{}, err
+	}
+	answer, err := compileApart(ctx, fresh)
+	if err != nil {
+		return compiledModule{}, errors.Join(err, os.RemoveAll(fresh.Cache))
+	}
+	compiled := compiledModule{Demand: answer.Demand}
+	body, err := json.Marshal(compiled)
+	if err != nil {
+		return compiledModule{}, err
+	}
+	if err := os.WriteFile(filepath.Join(fresh.Cache, compiledFile), body, 0o600); err != nil {
+		return compiledModule{}, err
+	}
+	if err := os.Rename(fresh.Cache, ref.Cache); err != nil {
+		return compiledModule{}, err
+	}
+	return compiled, d.trimCache()
+}
+
+// compileApart runs the role "compile". The thread must stay while it runs: the
+// child dies with it.
+func compileApart(ctx context.Context, ref moduleRef) (compileReply, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var answer compileReply
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return answer, err
+	}
+	defer closeQuietly(conn)
+	complaints := &tail{most: maxDetail}
+	cmd, spawned, err := spawn("compile", complaints, theirs)
+	if err = errors.Join(err, theirs.Close()); err != nil {
+		return answer, fmt.Errorf("start compiler: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() { expire(conn) })()
+	err = writeFrame(conn, compileOrder{Module: ref})
+	if err == nil {
+		err = readFrame(conn, maxLeaseFrame, &answer)
+	}
+	// With its answer given or its time over there is nothing to lose in it.
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if ctx.Err() != nil {
+		return answer, fmt.Errorf("compile: %w", ctx.Err())
+	}
+	if err != nil {
+		return answer, fmt.Errorf("compile: %w: %s", err, complaints)
+	}
+	answer.Isolation.Applied = append(spawned.Applied, answer.Isolation.Applied...)
+	answer.Isolation.Missing = append(spawned.Missing, answer.Isolation.Missing...)
+	return answer, answer.Error.asError()
+}
+
+// trimCache deletes the compiled modules that were not used for longest.
+func (d *Wasm) trimCache() error {
+	entries, err := os.ReadDir(d.cacheDir())
+	if err != nil {
+		return err
+	}
+	type aged struct {
+		name string
+		used time.Time
+	}
+	var all []aged
+	for _, e := range entries {
+		info, err := os.Stat(filepath.Join(d.cacheDir(), e.Name(), compiledFile))
+		if err == nil {
+			all = append(all, aged{e.Name(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b aged) int { return b.used.Compare(a.used) })
+	for _, old := range all[min(maxCachedModules, len(all)):] {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.cacheDir(), old.name)))
+	}
+	return err
+}
+
+// Start implements Driver. A module that was not prepared is compiled first.
+func (d *Wasm) Start(ctx context.Context, spec Spec, cover time.Duration) (Task, error) {
+	// Fills in the defaults, which are part of the key.
+	if err := spec.checkModule(); err != nil {
+		return nil, err
+	}
+	if err := d.Prepare(ctx, spec, nil); err != nil {
+		return nil, err
+	}
+	key := reuseKey(&spec)
+	for {
+		g, waited, err := d.pool.take(ctx, key, d.ref(spec))
+		if err == nil {
+			var started *task
+			if started, err = d.start(ctx, g.guardProcess, spec, cover); err == nil {
+				d.pool.watch(g)
+				return started, nil
+			}
+		}
+		// A guard that died while it waited says nothing about the job.
+		if !waited || !errors.Is(err, errLeash) {
+			return nil, err
+		}
+		d.log.Warn("a waiting guard has died", "error", err)
+	}
+}
+
+// smallest is a module that does nothing: (module (func (export "_start"))).
+var smallest = []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x0a\x01\x06_start\x00\x00\x0a\x04\x01\x02\x00\x0b")
+
+// Probe tells what keeps jobs apart on this machine, by confining a process and
+// compiling a module that does nothing.
+func (d *Wasm) Probe(ctx context.Context) (Isolation, error) {
+	dir, err := os.MkdirTemp(d.dir, "probe-")
+	if err != nil {
+		return Isolation{}, err
+	}
+	answer, err := probeIn(ctx, dir)
+	return answer.Isolation, errors.Join(err, os.RemoveAll(dir))
+}
+
+func probeIn(ctx context.Context, dir string) (compileReply, error) {
+	ref := moduleRef{Path: filepath.Join(dir, "module.wasm"), Digest: digestOf(smallest), Cache: filepath.Join(dir, "cache")}
+	if err := errors.Join(os.WriteFile(ref.Path, smallest, 0o600), os.Mkdir(ref.Cache, 0o700)); err != nil {
+		return compileReply{}, err
+	}
+	return compileApart(ctx, ref)
+}
+
+// Close implements Driver: it ends idle workers. Live jobs stay with their shims.
+func (d *Wasm) Close() error { return d.pool.close() }
