@@ -1,0 +1,197 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+
+	"github.com/lode-market/lode/market"
+	"github.com/lode-market/lode/node/data"
+	"github.com/lode-market/lode/node/run"
+	"github.com/lode-market/lode/node/wire"
+	"github.com/lode-market/lode/proto"
+)
+
+// Bounds of the trees that jobs bring and leave.
+const (
+	maxEntries = 1 << 20 // files and directories
+	maxDepth   = 64      // directories inside each other
+)
+
+// prepare brings what the job needs from the requester, and nobody else, and has
+// the driver check it. Done again it finds what is there.
+func (l *providerLease) prepare(ctx context.Context) market.ProviderEvent {
+	ctx, cancel := context.WithTimeout(ctx, l.p.cfg.PrepareTime)
+	defer cancel()
+	err := l.bring(ctx)
+	if err == nil {
+		err = l.p.drivers[proto.Driver(l.job.Driver)].Prepare(ctx, l.spec(), func(p run.Progress) {
+			l.events.Append(wire.Preparing{Stage: p.Step, Done: uint64(p.Done), Total: uint64(p.Total)})
+		})
+	}
+	if err != nil {
+		return market.ProviderPrepareFailed{Detail: proto.Printable(err.Error())}
+	}
+	return market.ProviderPrepared{}
+}
+
+// bring fetches module and inputs, and lays them out as files.
+func (l *providerLease) bring(ctx context.Context) error {
+	limits := data.Limits{Bytes: l.p.cfg.MaxInputs, Entries: maxEntries, Depth: maxDepth}
+	if l.job.Module != nil {
+		if err := l.fetch(ctx, "module", *l.job.Module, limits); err != nil {
+			return err
+		}
+		if err := l.p.module(ctx, *l.job.Module, limits); err != nil {
+			return err
+		}
+	}
+	for i, in := range l.job.Inputs {
+		if err := l.fetch(ctx, in.Path, in.Root, limits); err != nil {
+			return err
+		}
+		dest := l.inputPath(i)
+		if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+			return err
+		}
+		if _, err := os.Lstat(dest); err == nil {
+			continue // an export is there whole or not at all
+		}
+		if _, err := l.p.data.Export(ctx, in.Root, dest, limits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *providerLease) fetch(ctx context.Context, what string, root cid.Cid, limits data.Limits) error {
+	peer, err := wire.PeerID(l.requester)
+	if err != nil {
+		return err
+	}
+	var told int64
+	err = l.p.data.Fetch(ctx, root, peer, limits, func(p data.Progress) {
+		const step = 4 << 20
+		if p.Bytes-told >= step {
+			told = p.Bytes
+			l.events.Append(wire.Preparing{Stage: "fetch " + cut(what, 40), Done: uint64(p.Bytes)})
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// cut shortens s to at most n bytes.
+func cut(s string, n int) string { return s[:min(len(s), n)] }
+
+func (l *providerLease) inputPath(i int) string {
+	return filepath.Join(l.p.jobDir(l.id), "inputs", fmt.Sprint(i))
+}
+
+// module lays a module out as a file that leases share, and notes its digest.
+func (p *provider) module(ctx context.Context, root cid.Cid, limits data.Limits) error {
+	_, err, _ := p.exporting.Do(root.String(), func() (any, error) {
+		path := p.modulePath(root)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		// An export is there whole or not at all.
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			if _, err := p.data.Export(ctx, root, path, limits); err != nil {
+				return nil, err
+			}
+		}
+		info, err := os.Lstat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("module %s is a folder; required: a file", root)
+		}
+		digest, err := fileDigest(path)
+		if err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		p.modules[root.String()] = digest
+		p.mu.Unlock()
+		return nil, nil
+	})
+	return err
+}
+
+func (p *provider) modulePath(root cid.Cid) string {
+	return filepath.Join(p.dir, "modules", root.String())
+}
+
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() // only read
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// spec is the job as the driver takes it: every reference a local path.
+func (l *providerLease) spec() run.Spec {
+	t, r := l.terms, l.job.Resources
+	s := run.Spec{
+		ID: l.id.String(), Tenant: t.Channel.Payer.Hex(), Args: l.job.Args, Inputs: make(map[string]string),
+		Limits: run.Limits{
+			Memory: r.Memory, CPUMillis: int(r.CPUMillis),
+			// Outputs and scratch share what was asked for.
+			OutputBytes: r.Disk / 2, TmpBytes: r.Disk / 2, OutputDepth: maxDepth, OutputFiles: min(maxEntries, 1024+r.Disk/4096),
+		},
+		Deterministic: l.job.Deterministic, Seed: uint64(l.job.Seed),
+		Grace: t.Grace, MaxUsage: t.MaxDuration,
+	}
+	for _, v := range l.job.Env {
+		s.Env = append(s.Env, v.Name+"="+v.Value)
+	}
+	for i, in := range l.job.Inputs {
+		s.Inputs[in.Path] = l.inputPath(i)
+	}
+	if l.job.Module != nil {
+		s.Module = l.p.modulePath(*l.job.Module)
+		l.p.mu.Lock()
+		s.ModuleDigest = l.p.modules[l.job.Module.String()]
+		l.p.mu.Unlock()
+	}
+	if l.job.Image != nil {
+		s.Docker = &run.DockerSpec{Image: *l.job.Image, Shm: r.Shm}
+	}
+	slices.Sort(s.Env)
+	return s
+}
+
+// collect takes what the job left in its outputs into the block store.
+func (l *providerLease) collect(ctx context.Context, task run.Task) market.ProviderEvent {
+	if task == nil {
+		return market.ProviderCollected{}
+	}
+	limits := data.Limits{Bytes: l.job.Resources.Disk, Entries: maxEntries, Depth: maxDepth}
+	root, _, err := l.p.data.AddPath(ctx, task.OutputPath(), data.AddOptions{Limits: limits})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return market.ProviderCollected{} // the shim died before there was anything
+	case err != nil:
+		return market.ProviderCollectFailed{Detail: proto.Printable(err.Error())}
+	}
+	return market.ProviderCollected{Result: root.Bytes()}
+}

@@ -1,0 +1,53 @@
+// Command guest is the job of the node's tests: its first argument says how it behaves.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Println("hello")
+		return
+	}
+	switch os.Args[1] {
+	case "copy": // an input to the output, with arguments and environment
+		b, err := os.ReadFile("/in/text")
+		if err != nil {
+			fail(err)
+		}
+		if err := os.WriteFile("/out/copy", append(b, strings.Join(os.Args[2:], " ")+os.Getenv("GREETING")...), 0o644); err != nil {
+			fail(err)
+		}
+		fmt.Println("copied")
+	case "exit":
+		fmt.Fprintln(os.Stderr, "leaving")
+		os.Exit(7)
+	case "count": // until it is stopped
+		for i := 0; ; i++ {
+			fmt.Println("count", i)
+			time.Sleep(100 * time.Millisecond)
+		}
+	case "work": // for a while, by the job's own clock
+		d, err := time.ParseDuration(os.Args[2])
+		if err != nil {
+			fail(err)
+		}
+		for end := time.Now().Add(d); time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		fmt.Println("worked")
+	case "flood":
+		for i := range 20_000 {
+			fmt.Println("line", i, strings.Repeat("x", 100))
+		}
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
