@@ -215,16 +215,13 @@ func storedJob(tx *store.Tx, rec store.Job) (*apiv1.Job, error) {
 		return nil, err
 	}
 	addLease(m, l)
-	if rec.State == store.JobFailed {
-		m.Fault = string(faultOf(l.Receipt.End))
-	}
 	return m, nil
 }
 
 func jobMessage(rec store.Job) *apiv1.Job {
 	m := &apiv1.Job{
 		Id: rec.ID, Name: rec.Name, State: rec.State.String(), Cid: rec.CID, CreatedMs: rec.Created.UnixMilli(),
-		ExitCode: rec.ExitCode, Result: rec.Result, Error: rec.Error, Code: rec.Code, Due: "0",
+		ExitCode: rec.ExitCode, Result: rec.Result, Error: rec.Error, Code: rec.Code, Fault: rec.Fault, Due: "0",
 	}
 	if !rec.Ended.IsZero() {
 		m.EndedMs = rec.Ended.UnixMilli()

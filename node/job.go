@@ -34,7 +34,6 @@ type job struct {
 
 	mu    sync.Mutex
 	rec   store.Job
-	fault api.Kind
 	lease *requesterLease
 	stop  bool // the user cancelled
 }
@@ -262,10 +261,9 @@ func (j *job) note(line string) {
 // message is the job as the API shows it.
 func (j *job) message() *apiv1.Job {
 	j.mu.Lock()
-	rec, l, fault := j.rec, j.lease, j.fault
+	rec, l := j.rec, j.lease
 	j.mu.Unlock()
 	m := jobMessage(rec)
-	m.Fault = string(fault)
 	if l != nil {
 		addLease(m, l.snapshot())
 	}
@@ -294,7 +292,7 @@ func (j *job) ended(l *requesterLease, err error) {
 		j.rec.State = store.JobCancelled
 	case err != nil:
 		j.rec.State, j.rec.Error = store.JobFailed, err.Error()
-		j.fault, j.rec.Code = classify(err)
+		j.rec.Fault, j.rec.Code = classify(err)
 	default:
 		j.judge(l.snapshot())
 	}
@@ -316,21 +314,21 @@ func (j *job) judge(l store.RequesterLease) {
 	end := l.Receipt.End
 	switch {
 	case l.State == market.RequesterLost:
-		j.rec.State, j.rec.Code, j.fault = store.JobFailed, proto.EndLost.String(), api.KindPeer
+		j.rec.State, j.rec.Code, j.rec.Fault = store.JobFailed, proto.EndLost.String(), string(api.KindPeer)
 		j.rec.Error = "the provider was lost: " + l.Detail
 	case l.State == market.RequesterRefused:
-		j.rec.State, j.rec.Code, j.fault = store.JobFailed, "REFUSED", api.KindPeer
+		j.rec.State, j.rec.Code, j.rec.Fault = store.JobFailed, "REFUSED", string(api.KindPeer)
 		j.rec.Error = l.Detail
 	case end == proto.EndExited && (l.Fetched || len(l.Receipt.Result) == 0):
 		j.rec.State = store.JobDone
 	case end == proto.EndExited:
-		j.rec.State, j.rec.Code, j.fault = store.JobFailed, "RESULT_UNREACHABLE", api.KindPeer
+		j.rec.State, j.rec.Code, j.rec.Fault = store.JobFailed, "RESULT_UNREACHABLE", string(api.KindPeer)
 		j.rec.Error = "it ran, but its result could not be fetched: " + l.Detail
 	case end == proto.EndCancelled && j.stop:
 		j.rec.State = store.JobCancelled
 	default:
 		j.rec.State, j.rec.Code, j.rec.Error = store.JobFailed, end.String(), endText(end, l.Detail)
-		j.fault = faultOf(end)
+		j.rec.Fault = string(faultOf(end))
 	}
 }
 
@@ -365,25 +363,25 @@ func endText(e proto.End, detail string) string {
 }
 
 // classify says whose fault an error is, and its code.
-func classify(err error) (api.Kind, string) {
+func classify(err error) (fault, code string) {
 	var f *api.Failure
 	var c *chain.Error
 	var r *proto.Refusal
 	switch {
 	case errors.As(err, &f):
-		return f.Kind, f.Code
+		return string(f.Kind), f.Code
 	case errors.Is(err, ErrNoFunds):
-		return api.KindChain, "NO_FUNDS"
+		return string(api.KindChain), "NO_FUNDS"
 	case errors.Is(err, errBudget):
-		return api.KindUser, "DEPOSIT_TOO_SMALL"
+		return string(api.KindUser), "DEPOSIT_TOO_SMALL"
 	case errors.As(err, &c):
-		return api.KindChain, "CHAIN"
+		return string(api.KindChain), "CHAIN"
 	case errors.As(err, &r):
-		return api.KindPeer, r.Code.String()
+		return string(api.KindPeer), r.Code.String()
 	case errors.Is(err, wire.ErrUnreachable), errors.Is(err, wire.ErrLost):
-		return api.KindPeer, "UNREACHABLE"
+		return string(api.KindPeer), "UNREACHABLE"
 	}
-	return api.KindInternal, "INTERNAL"
+	return string(api.KindInternal), "INTERNAL"
 }
 
 // noProvider says for each offer that was looked at why it was not taken.

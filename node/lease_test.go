@@ -124,7 +124,7 @@ func TestRequesterRestart(t *testing.T) {
 
 func TestJobsEnds(t *testing.T) {
 	m := newMarket(t)
-	p := m.provider(nil)
+	p := m.provider(func(p *Provide) { p.MaxDuration = 30 * 24 * time.Hour })
 	r := m.requester(p)
 	for name, c := range map[string]struct {
 		q                *apiv1.SubmitJobRequest
@@ -134,7 +134,7 @@ func TestJobsEnds(t *testing.T) {
 	}{
 		"exit code":         {q: &apiv1.SubmitJobRequest{Args: []string{"exit"}}, state: "done", end: "EXITED", exit: 7},
 		"too little budget": {q: &apiv1.SubmitJobRequest{Budget: "10"}, state: "failed", code: "DEPOSIT_TOO_SMALL", fault: "user"},
-		"no funds":          {q: &apiv1.SubmitJobRequest{MaxDurationMs: (20 * time.Hour).Milliseconds() * 20}, state: "failed", code: "NO_FUNDS", fault: "chain"},
+		"no funds":          {q: &apiv1.SubmitJobRequest{MaxDurationMs: (20 * 24 * time.Hour).Milliseconds()}, state: "failed", code: "NO_FUNDS", fault: "chain"},
 		"longest duration":  {q: &apiv1.SubmitJobRequest{Args: []string{"count"}, MaxDurationMs: 2500}, state: "failed", code: "MAX_DURATION", end: "MAX_DURATION", fault: "job"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,11 +53,30 @@ func (n *Node) followChain() {
 	}
 }
 
+// A book is compared with a peer's soon after the start, when gossip still finds
+// its way, and ever less often.
+const (
+	bookFirst = time.Second
+	bookLast  = 5 * time.Minute
+)
+
 // join fills the book from peers' books, so that a fresh node need not wait for
-// the next round of gossip.
+// the next round of gossip, and goes on to fill its gaps.
 func (n *Node) join() {
-	if _, err := n.wire.JoinBook(n.ctx, proto.Classes); err != nil && n.ctx.Err() == nil {
-		n.log.Info("no peer told its book; offers come by gossip", "err", err)
+	n.done.Go(func() {
+		if _, err := n.wire.JoinBook(n.ctx, proto.Classes); err != nil && n.ctx.Err() == nil {
+			n.log.Info("no peer told its book; offers come by gossip", "err", err)
+		}
+	})
+	for wait := bookFirst; ; wait = min(2*wait, bookLast) {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		if err := n.wire.RefreshBook(n.ctx, proto.Classes); err != nil && n.ctx.Err() == nil {
+			n.log.Debug("a peer's book could not be read", "err", err)
+		}
 	}
 }
 

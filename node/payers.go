@@ -184,33 +184,35 @@ func (p *payers) change(ctx context.Context, e *payerBook, fn func(*pay.Payer) e
 }
 
 // raise commits more of the channel to a lease, within bound, and returns the
-// voucher to send. It is on disk before it is returned. Where the money that is
-// committed already covers want, it is the last voucher again.
-func (p *payers) raise(ctx context.Context, key proto.ChannelKey, lease proto.LeaseID, want, bound proto.Amount) (v proto.Voucher, signed bool, err error) {
+// voucher to send and what of it is meant for the lease. Both are on disk before
+// they are returned. Where an earlier lease left enough over, the voucher is the
+// last one again.
+func (p *payers) raise(ctx context.Context, key proto.ChannelKey, lease proto.LeaseID, want, bound proto.Amount) (v proto.Voucher, promised proto.Amount, err error) {
 	e := p.entry(key)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.unsynced {
-		return v, false, fmt.Errorf("channel %s: what was signed on it before is not known here", key.ID())
+		return v, promised, fmt.Errorf("channel %s: what was signed on it before is not known here", key.ID())
 	}
 	next := e.book.Clone()
 	cumulative, sign := next.Raise(lease, want, bound)
-	if !sign {
-		if next.Paid[lease] != e.book.Paid[lease] {
-			err = p.change(ctx, e, func(b *pay.Payer) error { b.Raise(lease, want, bound); return nil }, nil)
+	switch {
+	case sign:
+		v = proto.Voucher{Channel: key.ID(), Cumulative: cumulative}
+		if v.Signature, err = p.signer.SignTyped(p.domain, v); err != nil {
+			return v, promised, err
 		}
-		return e.book.Voucher, false, err
-	}
-	v = proto.Voucher{Channel: key.ID(), Cumulative: cumulative}
-	if v.Signature, err = p.signer.SignTyped(p.domain, v); err != nil {
-		return v, false, err
+	case next.Paid[lease] == e.book.Paid[lease]:
+		return e.book.Voucher, e.book.Paid[lease], nil
 	}
 	err = p.change(ctx, e, func(b *pay.Payer) error {
 		b.Raise(lease, want, bound)
-		b.Signed(v)
+		if sign {
+			b.Signed(v)
+		}
 		return nil
 	}, nil)
-	return v, err == nil, err
+	return e.book.Voucher, e.book.Paid[lease], err
 }
 
 // finish books what a lease came to, and writes the lease in the same step.
@@ -223,14 +225,6 @@ func (p *payers) finish(ctx context.Context, key proto.ChannelKey, lease proto.L
 	}
 	delete(e.reserved, lease)
 	return nil
-}
-
-// paid is what was committed to a live lease: the most that it may come to.
-func (p *payers) paid(key proto.ChannelKey, lease proto.LeaseID) proto.Amount {
-	e := p.entry(key)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.book.Paid[lease]
 }
 
 // refresh reads a channel from the chain.

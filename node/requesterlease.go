@@ -27,13 +27,14 @@ type requesterLease struct {
 	box *mailbox
 
 	// Owned by the actor.
-	rec     store.RequesterLease
-	conn    *wire.LeaseConn
-	dialing bool
-	backoff time.Duration
-	unpaid  bool // the provider waits for more than our clock allowed so far
-	blocks  [][]byte
-	err     error
+	rec      store.RequesterLease
+	conn     *wire.LeaseConn
+	dialing  bool
+	backoff  time.Duration
+	promised proto.Amount // by the last voucher, to this lease
+	unpaid   bool         // the provider waits for more than our clock allowed so far
+	blocks   [][]byte
+	err      error
 
 	mu   sync.Mutex
 	seen store.RequesterLease
@@ -97,10 +98,8 @@ func (l *requesterLease) open(ctx context.Context) error {
 
 // first signs for the credit without which a lease does not start.
 func (l *requesterLease) first(ctx context.Context) (wire.Open, error) {
-	v, signed, err := l.r.payers.raise(ctx, l.key, l.id, market.FirstCredit(l.rec.Terms.Terms), l.rec.Bound())
-	if signed {
-		l.rec.Vouchers++
-	}
+	v, promised, err := l.r.payers.raise(ctx, l.key, l.id, market.FirstCredit(l.rec.Terms.Terms), l.rec.Bound())
+	l.count(promised)
 	return wire.Open{Terms: l.rec.Terms, Job: l.j.rec.Canonical, Salt: l.rec.Salt, Voucher: v}, err
 }
 
@@ -283,19 +282,24 @@ func (l *requesterLease) perform(effects []market.RequesterEffect) {
 	}
 }
 
-// pay raises the voucher towards want, as far as our own clock allows.
-func (l *requesterLease) pay(want proto.Amount) {
-	v, signed, err := l.r.payers.raise(context.WithoutCancel(l.r.ctx), l.key, l.id, want, l.rec.Bound())
-	if err != nil {
-		l.r.log.Error("pay", "lease", l.id, "err", err)
-		return
-	}
-	if signed {
+// count counts a voucher that promises more to the lease than those before it.
+func (l *requesterLease) count(promised proto.Amount) {
+	if l.promised.Less(promised) {
+		l.promised = promised
 		rec := l.rec
 		rec.Vouchers++
 		l.set(rec)
 	}
-	promised := l.r.payers.paid(l.key, l.id)
+}
+
+// pay raises the voucher towards want, as far as our own clock allows.
+func (l *requesterLease) pay(want proto.Amount) {
+	v, promised, err := l.r.payers.raise(context.WithoutCancel(l.r.ctx), l.key, l.id, want, l.rec.Bound())
+	if err != nil {
+		l.r.log.Error("pay", "lease", l.id, "err", err)
+		return
+	}
+	l.count(promised)
 	l.unpaid = promised.Less(want)
 	if l.conn == nil || v.Signature.IsZero() {
 		return

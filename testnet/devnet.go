@@ -190,7 +190,13 @@ func (d *Devnet) startNodes(ctx context.Context) error {
 	if err := d.Network.Save(d.NetworkFile); err != nil {
 		return err
 	}
-	return d.awaitOffers(ctx)
+	if err := d.awaitOffers(ctx); err != nil {
+		return err
+	}
+	if _, err := d.Requester.Client().Faucet(ctx, connect.NewRequest(&apiv1.FaucetRequest{})); err != nil {
+		return fmt.Errorf("fund the requester: %w", err)
+	}
+	return nil
 }
 
 // awaitOffers waits until the requester knows what every provider sells, so that

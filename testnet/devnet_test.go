@@ -23,7 +23,6 @@ func TestSweepAcrossProcesses(t *testing.T) {
 	_, wasm, _ := programs(t)
 	d := startDevnet(t, Config{Slice: time.Second})
 	client := d.Requester.Client()
-	faucet(t, client)
 	out := t.TempDir()
 	runs, err := Sweep{Wasm: wasm, Out: out, Show: func(Progress) {}}.Run(t.Context(), client)
 	if err != nil {
@@ -81,7 +80,6 @@ func TestKilledProviderClaimsWhatItIsOwed(t *testing.T) {
 		Providers: []Provider{{Name: "p", Price: "3600/h", CPU: "1"}}, // 1,000 base units a millisecond
 	})
 	p, client := d.Providers[0], d.Requester.Client()
-	faucet(t, client)
 	faucet(t, p.Client()) // the claim's gas
 	res, err := client.SubmitJob(t.Context(), connect.NewRequest(&apiv1.SubmitJobRequest{
 		Wasm: guest(t), Args: []string{"count"}, MaxDurationMs: time.Minute.Milliseconds(), Resources: &apiv1.Resources{CpuMillis: 500, Memory: 64 << 20, Disk: 1 << 20},
@@ -163,8 +161,12 @@ func stoppedWorkers(t *testing.T) (n int) {
 	}
 	for _, path := range procs {
 		args, err := os.ReadFile(path)
-		if err != nil || !strings.HasPrefix(string(args), built.dir) || !strings.Contains(string(args), "shim\x00worker") {
-			continue // ended meanwhile, or another's
+		if err != nil || !strings.Contains(string(args), "shim\x00worker") {
+			continue // ended meanwhile, or no worker
+		}
+		// A worker is started by way of /proc/self/exe.
+		if exe, err := os.Readlink(filepath.Join(filepath.Dir(path), "exe")); err != nil || !strings.HasPrefix(exe, built.dir) {
+			continue // another's
 		}
 		stat, err := os.ReadFile(filepath.Join(filepath.Dir(path), "stat"))
 		if err != nil {

@@ -28,7 +28,7 @@ type Summary struct {
 	Balanced bool `json:"balanced"`
 }
 
-// JobSummary is one job. Vouchers counts those that were signed for it.
+// JobSummary is one job. Vouchers counts those that paid for more of it.
 type JobSummary struct {
 	ID       string       `json:"id"`
 	Provider string       `json:"provider"`

@@ -64,9 +64,6 @@ const (
 
 func demo(c *cli.Context, d *testnet.Devnet, out string) error {
 	ctx, client := c.Context, d.Requester.Client()
-	if _, err := client.Faucet(ctx, connect.NewRequest(&apiv1.FaucetRequest{})); err != nil {
-		return err
-	}
 	offers, err := client.ListOffers(ctx, connect.NewRequest(&apiv1.ListOffersRequest{WaitMs: 10_000}))
 	if err != nil {
 		return err

@@ -69,7 +69,6 @@ func printDevnet(w io.Writer, d *testnet.Devnet) {
 	fmt.Fprintf(w, `
 In a second terminal, as the funded requester:
   export LODE_HOME=%[2]s
-  %[1]s wallet faucet
   %[1]s offers
   %[1]s run --yes --wasm task.wasm -- --lr 0.1
   %[1]s wallet

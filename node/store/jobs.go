@@ -61,6 +61,9 @@ type Job struct {
 	// Error says why a job failed, Code in a form for programs.
 	Error string
 	Code  string
+	// Fault tells whose fault it is: the user's, the job's, the peer's, the
+	// chain's or this program's own.
+	Fault string
 }
 
 // PutJob writes a job, new or changed.

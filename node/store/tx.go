@@ -151,7 +151,7 @@ type RequesterLease struct {
 	Job     string
 	Salt    proto.Hash
 	Created time.Time
-	// Vouchers counts those that were signed while the lease was live.
+	// Vouchers counts those that promised more to the lease than the one before.
 	Vouchers int
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -187,6 +188,21 @@ func (w *Wire) JoinBook(ctx context.Context, classes []proto.Class) (answered in
 		}
 	}
 	return answered, nil
+}
+
+// RefreshBook asks one of the connected peers for its offers of the given
+// classes, drawn by chance. Gossip can miss a node: an offer that went round
+// between its book's first answers and its place in the mesh comes again only
+// when it is refreshed.
+func (w *Wire) RefreshBook(ctx context.Context, classes []proto.Class) error {
+	peers := w.host.Network().Peers()
+	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	for _, p := range peers {
+		if ps, err := w.host.Peerstore().SupportsProtocols(p, bookProtocol); err == nil && len(ps) > 0 {
+			return w.fetchClasses(ctx, p, classes)
+		}
+	}
+	return nil
 }
 
 func (w *Wire) fetchClasses(ctx context.Context, p peer.ID, classes []proto.Class) error {

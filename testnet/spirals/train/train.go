@@ -33,8 +33,9 @@ func Steps(width int) int {
 	return budget / cost / 100 * 100
 }
 
-// budget is worth about 3 s of one core of a slow machine in wazero.
-const budget = 1_100_000
+// budget is worth about 4 s of one core in wazero, and half of that on a fast
+// machine: several slices of a second in any case.
+const budget = 1_600_000
 
 // State is how far the training has come.
 type State struct {
