@@ -130,6 +130,8 @@ var homes = []struct {
 	{"github.com/google/go-containerregistry", []string{"node/run"}, "images are resolved and counted in one place"},
 	{"modernc.org/sqlite", []string{"node/store"}, "one file, one writer, one schema"},
 	{"database/sql", []string{"node/store"}, "one file, one writer, one schema"},
+	{"github.com/goccy/go-yaml", []string{"cmd"}, "a job file is a person's way to write a job; the node takes requests"},
+	{"github.com/pelletier/go-toml", []string{"node", "cmd"}, "network files are read in one place"},
 	{"connectrpc.com/connect", []string{"node/api", "node", "testnet", "cmd"}, "generated stubs: the node implements them, the CLI calls them"},
 	{"github.com/NVIDIA/go-nvml", []string{"node/gpu"}, "a library that may lie is asked in one place"},
 }

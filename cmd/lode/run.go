@@ -20,8 +20,8 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "run",
 		Usage:       "run a job now: logs stream, the result is fetched",
-		ArgsUsage:   "[-- arguments of the job]",
-		Description: "Before money moves, what it may cost is shown and asked about; --yes answers.",
+		ArgsUsage:   "[JOB.yaml] [-- arguments of the job]",
+		Description: "Before money moves, what it may cost is shown and asked about; --yes answers.\nFlags override the job file's fields.",
 		Flags: append(jobFlags(),
 			&cli.StringFlag{Name: "to", Usage: "folder for the result, which must not exist yet (default: lode-out/JOB)"},
 			&cli.BoolFlag{Name: "no-fetch", Usage: "leave the result in the node's store"}),
@@ -68,7 +68,7 @@ func submitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "submit",
 		Usage:     "hand a job to the running node and return: see `lode jobs`, `lode logs`, `lode fetch`",
-		ArgsUsage: "[-- arguments of the job]",
+		ArgsUsage: "[JOB.yaml] [-- arguments of the job]",
 		Flags:     append(jobFlags(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			return withNode(c, func(ctx context.Context, s *session) error {
@@ -198,14 +198,18 @@ func driverOf(req *apiv1.SubmitJobRequest) string {
 	return string(lode.DriverWasm)
 }
 
-// jobRequest puts the job together from flags.
+// jobRequest puts the job together from its file, if there is one, and flags,
+// which override the file.
 func jobRequest(c *cli.Context, s *session) (*apiv1.SubmitJobRequest, error) {
 	file, args := splitArguments(c)
-	req := &apiv1.SubmitJobRequest{Resources: &apiv1.Resources{}, Env: map[string]string{}, MaxDurationMs: c.Duration("max-duration").Milliseconds()}
+	req := &apiv1.SubmitJobRequest{Resources: &apiv1.Resources{}, Env: map[string]string{}}
 	if file != "" {
-		return nil, fmt.Errorf("%s is a job file, which this version does not read; required: flags, as in `lode run --wasm MODULE -- ARGUMENTS`", file)
+		var err error
+		if req, err = readJobFile(file, s.status.GetDecimals()); err != nil {
+			return nil, err
+		}
 	}
-	if c.IsSet("max-duration") {
+	if c.IsSet("max-duration") || req.MaxDurationMs == 0 {
 		req.MaxDurationMs = c.Duration("max-duration").Milliseconds()
 	}
 	if err := resourcesFromFlags(c, req.Resources); err != nil {
@@ -217,20 +221,17 @@ func jobRequest(c *cli.Context, s *session) (*apiv1.SubmitJobRequest, error) {
 		}
 	}
 	if w := c.String("wasm"); w != "" {
-		req.Wasm = w
-	}
-	if req.Wasm != "" && req.Image != "" {
-		return nil, errors.New("the job names a module and an image; required: one of --wasm and --image")
-	}
-	if req.Wasm == "" && req.Image == "" {
-		return nil, errors.New("the job names nothing to run; required: --wasm MODULE, or --image IMAGE")
-	}
-	if req.Wasm != "" {
-		abs, err := filepath.Abs(req.Wasm)
+		abs, err := filepath.Abs(w)
 		if err != nil {
 			return nil, err
 		}
 		req.Wasm = abs
+	}
+	if req.Wasm != "" && req.Image != "" {
+		return nil, errors.New("the job names a module and an image; required: one of wasm and image")
+	}
+	if req.Wasm == "" && req.Image == "" {
+		return nil, errors.New("the job names nothing to run; required: a job file, --wasm MODULE, or --image IMAGE")
 	}
 	if len(args) > 0 {
 		req.Args = args
