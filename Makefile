@@ -1,6 +1,6 @@
 # Every target says what it is for; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo devnet test test-all lint generate bench gas fuzz clean node-modules
+.PHONY: help build demo devnet test lint generate bench gas fuzz clean node-modules
 
 export CI ?=
 GO ?= go
@@ -21,16 +21,9 @@ demo: build ## watch compute being sold: three providers, twelve jobs, a settlem
 devnet: build ## a market on this machine, until Ctrl-C
 	$(BIN)/lode devnet --dir devnet
 
-# Packages whose tests pass on a machine without a Docker engine. Those of
-# node/run, node and testnet are not in yet: run them by `make test-all`.
-TESTED := ./contracts/... ./proto/... ./market/... ./node/store ./node/keys ./node/wire ./node/data ./cmd/... ./testnet/chain
-
-test: node-modules ## the tests that gate a landing: go vet, forge, Go
+test: node-modules ## all tests: go vet, forge, Go with the race detector (10 minutes)
 	$(GO) vet ./...
 	cd contracts && ./forge.js test
-	$(GO) test -timeout 20m $(TESTED)
-
-test-all: node-modules ## every Go test, those that start nodes and containers too
 	$(GO) test -race -timeout 40m ./...
 
 lint: node-modules ## formatting, vet, the message definitions' own lint

@@ -360,7 +360,7 @@ func TestDockerEngineRefused(t *testing.T) {
 			c.config.Dir = t.TempDir()
 			d, err := NewDocker(deadline(t), c.config)
 			if err == nil && d.engine.set.Runtime == "runsc" {
-				t.Skip("this engine has runsc")
+				return // an engine with runsc needs no consent
 			}
 			want(t, err, c.err)
 			if name == "runc" && !strings.Contains(err.Error(), "allow_runc") {
