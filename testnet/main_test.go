@@ -141,6 +141,7 @@ func lode(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	defer cancel()
 	program, _, _ := programs(t)
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = built.dir // where results go by default
 	var out, err strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &err
 	if e := cmd.Run(); e != nil && cmd.ProcessState == nil {

@@ -155,6 +155,9 @@ func fetchResult(ctx context.Context, c *cli.Context, s *session, id, dest strin
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
+		return err
+	}
 	res, err := s.FetchResult(ctx, connect.NewRequest(&apiv1.FetchResultRequest{Id: id, Dest: abs}))
 	if err != nil {
 		return err

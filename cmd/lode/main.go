@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lode-market/lode/market/chain"
 	"github.com/lode-market/lode/node/api"
 	"github.com/lode-market/lode/node/run"
 )
@@ -39,21 +40,31 @@ func realMain(args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "lode: "+err.Error())
+	text, hint, code := explain(err)
+	fmt.Fprintln(os.Stderr, "lode: "+text)
+	if hint != "" {
+		fmt.Fprintln(os.Stderr, "      to mend it: "+hint)
+	}
+	return code
+}
+
+// explain says what went wrong, how to mend it where that is known, and whose
+// fault it was.
+func explain(err error) (text, hint string, code int) {
 	var coded exitCoder
-	if errors.As(err, &coded) {
-		return coded.code
+	var onChain *chain.Error
+	f := api.FailureOf(err)
+	switch {
+	case errors.As(err, &coded):
+		return err.Error(), "", coded.code
+	case f != nil:
+		return f.Message, f.Hint, exitCodes[f.Kind]
+	case errors.As(err, &onChain):
+		return err.Error(), "", exitChain
+	case errors.Is(err, context.Canceled):
+		return err.Error(), "", 130
 	}
-	if f := api.FailureOf(err); f != nil {
-		if f.Hint != "" {
-			fmt.Fprintln(os.Stderr, "      to mend it: "+f.Hint)
-		}
-		return exitCodes[f.Kind]
-	}
-	if errors.Is(err, context.Canceled) {
-		return 130
-	}
-	return exitUser
+	return err.Error(), "", exitUser
 }
 
 // The exit codes, so that a script can tell whose fault it was.

@@ -54,8 +54,9 @@ func runCommand() *cli.Command {
 					if to == "" {
 						to = filepath.Join("lode-out", job.GetId())
 					}
+					// What a failed job left may tell why it failed.
 					if err := fetchResult(ctx, c, s, job.GetId(), to); err != nil {
-						return err
+						return errors.Join(jobError(job), err)
 					}
 				}
 				return jobError(job)

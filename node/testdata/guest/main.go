@@ -40,6 +40,25 @@ func main() {
 			time.Sleep(20 * time.Millisecond)
 		}
 		fmt.Println("worked")
+	case "trap":
+		var none *int
+		*none = 1
+	case "memory": // more than any test grants
+		var held [][]byte
+		for range 1 << 10 {
+			held = append(held, make([]byte, 16<<20))
+		}
+		fmt.Println(len(held))
+	case "disk":
+		for i := range 1 << 10 {
+			if err := os.WriteFile(fmt.Sprint("/out/", i), make([]byte, 1<<20), 0o644); err != nil {
+				fail(err)
+			}
+		}
+	case "link": // out of its outputs
+		if err := os.Symlink("/etc/passwd", "/out/link"); err != nil {
+			fail(err)
+		}
 	case "flood":
 		for i := range 20_000 {
 			fmt.Println("line", i, strings.Repeat("x", 100))
