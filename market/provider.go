@@ -187,8 +187,13 @@ func (l ProviderLease) Resume() []ProviderEffect {
 		return []ProviderEffect{AskCredit{l.Asked}}
 	case ProviderStarting, ProviderRunning, ProviderFrozen:
 		// Starting too: the crash may have come after the shim got its order. Credit
-		// may have been written down without its cover having reached the shim.
-		return []ProviderEffect{RecoverJob{}, CoverJob{l.Covered()}}
+		// may have been written down without its cover having reached the shim, and
+		// what was asked for without anybody having heard.
+		effects := []ProviderEffect{RecoverJob{}, CoverJob{l.Covered()}}
+		if l.Credit.Less(l.Asked) {
+			effects = append(effects, AskCredit{l.Asked})
+		}
+		return effects
 	case ProviderStopping:
 		return []ProviderEffect{RecoverJob{}, StopJob{l.Stop}}
 	case ProviderCollecting:

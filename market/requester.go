@@ -303,9 +303,10 @@ func (l *RequesterLease) afterAttach() []RequesterEffect {
 
 // pay answers what the provider asked for, as far as this side's clock allows.
 // What is heard between a cut and the next attach waits for the attach: signed
-// at once, it would count as credit that was there at the cut.
+// at once, it would count as credit that was there at the cut. A lease that its
+// user has cancelled is paid no further: the provider may not want to hear of it.
 func (l *RequesterLease) pay() []RequesterEffect {
-	if !l.Cut.IsZero() {
+	if !l.Cut.IsZero() || l.Cancelled {
 		return nil
 	}
 	l.Allowed = proto.MaxOf(l.Allowed, proto.MinAmount(l.Want, l.Bound()))

@@ -33,8 +33,16 @@ const (
 	MaxLeaseRequest = MaxJob + 4<<10
 	// MaxLogChunk bounds the data of one log event.
 	MaxLogChunk = 16 << 10
-	// MaxInlineResult bounds the blocks that ride in Finished.
+	// Outputs is the job's folder whose content is its result.
+	Outputs = "/out"
+	// LeastCPUMillis, LeastMemory and LeastDisk are the smallest job: what holding
+	// one costs a provider in any case.
+	LeastCPUMillis = 10
+	LeastMemory    = 16 << 20
+	LeastDisk      = 1 << 20
+	// MaxInlineResult and MaxInlineBlocks bound the blocks that ride in Finished.
 	MaxInlineResult = 64 << 10
+	MaxInlineBlocks = 256
 	// MaxLeaseReply bounds a frame from the provider: Finished may carry a result.
 	MaxLeaseReply = MaxInlineResult + 8<<10
 	// MaxChannelFrame bounds a channel request and its reply.

@@ -95,6 +95,9 @@ func (b *Payee) Take(v proto.Voucher, d proto.Domain) error {
 // is not spent on a lease for which the payer, by its own clock, allows no more.
 func (b *Payee) Promise(lease proto.LeaseID, amount proto.Amount) {
 	if _, ok := b.Grants[lease]; ok {
+		if b.Promised == nil {
+			b.Promised = make(map[proto.LeaseID]proto.Amount)
+		}
 		b.Promised[lease] = proto.MaxOf(b.Promised[lease], amount)
 	}
 }

@@ -15,6 +15,10 @@ type Payer struct {
 	Voucher proto.Voucher
 	// Finished is what finished leases came to: min(due, own bound) of each.
 	Finished proto.Amount
+	// Unsynced: the channel is known from the chain only, after this side lost its
+	// store. What was signed on it is not known, so nothing may be signed before
+	// the payee has told.
+	Unsynced bool `json:",omitempty"`
 	// Paid is what was signed for each live lease, in all.
 	Paid map[proto.LeaseID]proto.Amount
 }

@@ -14,6 +14,7 @@ var schema = []string{
 	 CREATE TABLE provider_leases (id TEXT PRIMARY KEY, state INTEGER NOT NULL, channel TEXT NOT NULL,
 	   created INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0,
 	   released INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL) STRICT;
+	 CREATE TABLE renters (channel TEXT NOT NULL, peer TEXT NOT NULL, PRIMARY KEY (channel, peer)) STRICT, WITHOUT ROWID;
 	 CREATE INDEX provider_leases_by_state ON provider_leases (state);
 	 CREATE TABLE requester_leases (id TEXT PRIMARY KEY, state INTEGER NOT NULL, job TEXT NOT NULL,
 	   created INTEGER NOT NULL, body TEXT NOT NULL) STRICT;

@@ -111,7 +111,8 @@ func (t *Tx) InsertProviderLease(l ProviderLease) error {
 	if n, err := r.RowsAffected(); err != nil || n == 0 {
 		return errors.Join(fmt.Errorf("lease %s: %w", l.ID, ErrExists), err)
 	}
-	return nil
+	return t.exec("INSERT INTO renters (channel, peer) VALUES (?, ?) ON CONFLICT DO NOTHING",
+		l.Terms.Channel.ID().String(), l.Terms.RequesterPeer.String())
 }
 
 // PutProviderLease writes a lease's new state.
@@ -122,6 +123,21 @@ func (t *Tx) PutProviderLease(l ProviderLease) error {
 	}
 	return t.exec("UPDATE provider_leases SET state = ?, ended = ?, released = ?, body = ? WHERE id = ?",
 		uint8(l.State), unixMilli(l.Ended), l.Released, body, l.ID.String())
+}
+
+// DeleteProviderLease forgets a lease that nothing refers to.
+func (t *Tx) DeleteProviderLease(id proto.LeaseID) error {
+	return t.exec("DELETE FROM provider_leases WHERE id = ?", id.String())
+}
+
+// HasRented reports whether a peer has rented here on a channel.
+func (t *Tx) HasRented(peer proto.PeerKey, channel proto.ChannelID) (known bool, err error) {
+	err = t.tx.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM renters WHERE channel = ? AND peer = ?)",
+		channel.String(), peer.String()).Scan(&known)
+	if err != nil {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	return known, nil
 }
 
 // ProviderLease reads one lease.
