@@ -20,7 +20,10 @@
 //	<Config.Dir>/leases/<id>/out/         the outputs
 //	<Config.Dir>/leases/<id>/sock         the guard's socket while the job lives
 //
-// Arguments and environment of a job may hold secrets and are never written.
+// Arguments and environment of a job may hold secrets. This package writes them
+// to no file; a container engine does: they are in its configuration of the
+// container, on its disk and for whoever may ask it, for as long as the container
+// exists. A wasm job's are in the memory of its processes alone.
 //
 // # Precision
 //

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -51,6 +52,7 @@ type Docker struct {
 	images  *Images
 	pool    *pool
 	pulling singleflight.Group
+	pulled  *pulledImages
 
 	ctx      context.Context // done once the driver is closed
 	cancel   context.CancelFunc
@@ -63,7 +65,8 @@ type Docker struct {
 var _ Driver = (*Docker)(nil)
 
 const (
-	pullDir = "pull" // in the driver's directory: one folder for each image being fetched
+	pullDir   = "pull"   // in the driver's directory: one folder for each image being fetched
+	imagesDir = "images" // in the driver's directory: one file for each image that it pulled
 	// examineEvery is how often the engine is asked whether it is still as safe
 	// as it was.
 	examineEvery = time.Minute
@@ -71,9 +74,9 @@ const (
 	defaultDockerFresh = 1
 )
 
-// NewDocker examines the engine, removes what lost shims left in it and makes the
-// driver ready. It reports ErrNoEngine, ErrEngineUnsafe or ErrRuntime where jobs
-// cannot be run.
+// NewDocker examines the engine and this machine, removes what lost shims left
+// and makes the driver ready. It reports ErrNoEngine, ErrEngineUnsafe, ErrRuntime,
+// or ErrUnsupported without root or mke2fs, where jobs cannot be run.
 func NewDocker(ctx context.Context, c DockerConfig) (_ *Docker, err error) {
 	if c.Host == "" {
 		c.Host = DefaultEngine
@@ -81,16 +84,21 @@ func NewDocker(ctx context.Context, c DockerConfig) (_ *Docker, err error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := scratchTools(); err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256([]byte(filepath.Clean(c.Dir)))
 	engine, err := examineEngine(ctx, c.Host, hex.EncodeToString(sum[:4]), c)
 	if err != nil {
 		return nil, err
 	}
 	d := &Docker{config: c, engine: engine, images: NewImages(c.Images), examined: time.Now()}
+	d.pulled = &pulledImages{dir: filepath.Join(c.Dir, imagesDir)}
 	if d.shims, err = newShims(kindDocker, c.Dir, c.Command, engine.set, c.Log); err != nil {
 		return nil, errors.Join(err, engine.api.Close())
 	}
-	if err := errors.Join(d.sweep(ctx), os.RemoveAll(filepath.Join(c.Dir, pullDir))); err != nil {
+	maps.Copy(d.places, engine.places())
+	if err := errors.Join(checkScratch(ctx, c.Dir), d.sweepContainers(ctx), os.RemoveAll(filepath.Join(c.Dir, pullDir))); err != nil {
 		return nil, errors.Join(err, engine.api.Close())
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -98,8 +106,8 @@ func NewDocker(ctx context.Context, c DockerConfig) (_ *Docker, err error) {
 	return d, nil
 }
 
-// sweep removes the containers whose guards are gone.
-func (d *Docker) sweep(ctx context.Context) error {
+// sweepContainers removes the containers whose guards are gone.
+func (d *Docker) sweepContainers(ctx context.Context) error {
 	found, err := d.engine.api.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: make(client.Filters).Add("label", labelHome+"="+d.engine.set.Home),
 	})
@@ -128,7 +136,8 @@ func (d *Docker) sweep(ctx context.Context) error {
 
 // Prepare implements Driver: it sees that the engine is as safe as it was, and
 // fetches the image unless the engine has it. It reports the errors of images.
-func (d *Docker) Prepare(ctx context.Context, spec Spec, progress func(Progress)) error {
+func (d *Docker) Prepare(ctx context.Context, spec Spec, progress func(Progress)) (err error) {
+	defer func() { err = d.hide(&spec, err) }()
 	if err := spec.checkDocker(); err != nil {
 		return err
 	}
@@ -141,6 +150,10 @@ func (d *Docker) Prepare(ctx context.Context, spec Spec, progress func(Progress)
 	}
 	if progress == nil {
 		progress = func(Progress) {}
+	}
+	// Before looking, so that a sweep leaves what is found.
+	if err := d.pulled.use(ref); err != nil {
+		return err
 	}
 	_, err = d.engine.find(ctx, ref)
 	if errors.Is(err, ErrImageNotFound) {
@@ -164,7 +177,8 @@ func (d *Docker) reexamine(ctx context.Context) error {
 		return err
 	}
 	if !reflect.DeepEqual(now.set, d.engine.set) {
-		err = fmt.Errorf("%w: it is another one than when this node started (%+v, was %+v); restart the node", ErrEngineUnsafe, now.set, d.engine.set)
+		d.log.Error("the container engine is another one than when this node started", "now", now.set, "was", d.engine.set)
+		err = fmt.Errorf("%w: it is another one than when this node started; the node must be restarted", ErrEngineUnsafe)
 	}
 	d.examined = time.Now()
 	return errors.Join(err, now.api.Close())
@@ -201,12 +215,28 @@ func (d *Docker) pull(ctx context.Context, ref name.Digest, progress func(Progre
 	if err != nil {
 		return err
 	}
-	return d.engine.load(ctx, ref, image, progress)
+	load := func() error { return d.engine.load(ctx, ref, image, progress) }
+	foreign, err := d.engine.nameless(ctx, image)
+	if err != nil {
+		return err
+	}
+	if foreign {
+		return load() // to be removed by nobody but its owner
+	}
+	return d.pulled.add(ref, load)
 }
 
 // Start implements Driver.
-func (d *Docker) Start(ctx context.Context, spec Spec, cover time.Duration) (Task, error) {
+func (d *Docker) Start(ctx context.Context, spec Spec, cover time.Duration) (_ Task, err error) {
+	defer func() { err = d.hide(&spec, err) }()
 	if err := spec.checkDocker(); err != nil {
+		return nil, err
+	}
+	ref, err := parsePinned(spec.Docker.Image)
+	if err == nil {
+		err = d.pulled.use(ref)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for {
@@ -253,6 +283,17 @@ func (d *Docker) watch(t Task) {
 		if err := d.engine.reap(d.ctx, t.ID()); err != nil {
 			d.log.Error("a lost shim's container may run on unpaid", "lease", t.ID(), "error", err)
 		}
+	})
+}
+
+// Sweep implements Driver: it removes from the engine the images that this driver
+// pulled. An image that a container uses, whosever it is, stays.
+func (d *Docker) Sweep(ctx context.Context, keep time.Duration) error {
+	return d.pulled.sweep(keep, func(image string) (used bool, err error) {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		return d.engine.removeImage(ctx, image)
 	})
 }
 

@@ -16,6 +16,10 @@ func newScratch(context.Context, string, int64, int64, uint32) (*scratch, error)
 	return nil, supported()
 }
 
+func scratchTools() error { return supported() }
+
+func checkScratch(context.Context, string) error { return supported() }
+
 func (s *scratch) root() (*os.Root, error) { return nil, supported() }
 
 func (s *scratch) full(int64, int64) bool { return false }

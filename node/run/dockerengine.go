@@ -50,8 +50,18 @@ type engineSettings struct {
 
 // engine is a container engine on this machine.
 type engine struct {
-	api *client.Client
-	set engineSettings
+	api  *client.Client
+	set  engineSettings
+	root string // the engine's own directory; "" where it was not asked
+}
+
+// places are where the engine lies on this machine.
+func (e *engine) places() places {
+	all := places{e.set.Host: "its socket", strings.TrimPrefix(e.set.Host, "unix://"): "the engine's socket"}
+	if e.root != "" {
+		all[e.root] = "the engine's directory"
+	}
+	return all
 }
 
 // dialEngine speaks to an engine that was examined before. It sends nothing yet.
@@ -92,6 +102,7 @@ func (e *engine) examine(ctx context.Context, config DockerConfig) error {
 		return fmt.Errorf("%w at %s: %w", ErrNoEngine, e.set.Host, err)
 	}
 	info := answer.Info
+	e.root = info.DockerRootDir
 	options := securityOptions(info.SecurityOptions)
 	seccomp, hasSeccomp := options["seccomp"]
 	switch {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/client"
 )
@@ -53,8 +54,38 @@ func (e *engine) load(ctx context.Context, ref name.Digest, image *fetched, prog
 }
 
 // ownImage is the name of a fetched image in the engine.
-func ownImage(ref name.Digest) string {
-	return ownTag + ":" + strings.TrimPrefix(ref.DigestStr(), "sha256:")
+func ownImage(ref name.Digest) string { return ownTag + ":" + digestHex(ref) }
+
+func digestHex(ref name.Digest) string { return strings.TrimPrefix(ref.DigestStr(), "sha256:") }
+
+// nameless tells whether the engine has the image already, under its id alone. It
+// is somebody else's, and our name would be its only one: taking that away later
+// would remove it.
+func (e *engine) nameless(ctx context.Context, image *fetched) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	found, err := e.inspect(ctx, "sha256:"+digestOf(image.config))
+	if errors.Is(err, ErrImageNotFound) {
+		return false, nil
+	}
+	return err == nil && len(found.RepoTags)+len(found.RepoDigests) == 0, err
+}
+
+// removeImage takes our name from an image, and removes it where it has no other.
+// It tells whether a container uses it and it is still there. Removing what is
+// gone is no error.
+func (e *engine) removeImage(ctx context.Context, image string) (used bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	// Without force the engine refuses what any container uses, running or not.
+	_, err = e.api.ImageRemove(ctx, image, client.ImageRemoveOptions{})
+	switch {
+	case errdefs.IsConflict(err):
+		return true, nil
+	case err != nil && !errdefs.IsNotFound(err):
+		return false, engineError("remove image", err)
+	}
+	return false, nil
 }
 
 // loadAnswer finds the error in the engine's stream of messages, which comes

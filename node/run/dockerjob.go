@@ -207,7 +207,7 @@ func (j *dockerJob) waitEnd() outcome {
 			return j.judge(result)
 		case err := <-j.ended.Error:
 			// The engine has gone away, and with it the means to freeze the job.
-			return j.abandon(fmt.Sprintf("the container engine stopped answering: %v", err))
+			return j.abandon("the container engine stopped answering: " + j.engine.places().hide(err.Error()))
 		case <-j.reaper.gone:
 			if err := j.replaceReaper(); err != nil {
 				return j.abandon(fmt.Sprintf("the job's reaper was killed, another could not be started: %v", err))
@@ -232,7 +232,7 @@ func (j *dockerJob) replaceReaper() error {
 func (j *dockerJob) abandon(why string) outcome {
 	end := outcome{code: CodeKilled, detail: why}
 	if err := j.kill(); err != nil {
-		end.detail += "; " + err.Error()
+		end.detail += "; " + j.engine.places().hide(err.Error())
 	}
 	if j.process != nil && !j.process.gone(killTimeout) {
 		end.detail += "; the container has not ended yet"
@@ -259,7 +259,7 @@ func (j *dockerJob) judge(result container.WaitResponse) outcome {
 	limits := j.lease.spec.Limits
 	switch {
 	case err != nil:
-		end.detail = fmt.Sprintf("the engine no longer knows the container: %v", err)
+		end.detail = "the engine no longer knows the container: " + j.engine.places().hide(err.Error())
 	case answer.Container.State != nil && answer.Container.State.OOMKilled:
 		end.code = CodeMemoryLimit
 		end.detail = fmt.Sprintf("the job used up its memory of %d bytes, with /dev/shm and the image's volumes", limits.Memory)

@@ -42,6 +42,8 @@ const (
 	registryTimeout = 20 * time.Second
 	// loadTimeout bounds handing an image to the engine.
 	loadTimeout = 30 * time.Minute
+	// removeTimeout bounds removing an image from the engine, which deletes its files.
+	removeTimeout = 5 * time.Minute
 	// reapFor is how long a reaper goes on trying while no engine answers.
 	reapFor = time.Hour
 	// reapEvery is how often it tries.

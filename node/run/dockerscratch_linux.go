@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,9 +29,6 @@ type scratch struct {
 // files, below mode, in dir for as long as it takes to open it. The space is
 // taken from dir's disk at once, so that it cannot run out under a paid job.
 func newScratch(ctx context.Context, dir string, bytes, files int64, mode uint32) (_ *scratch, err error) {
-	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("%w: a bounded folder for a container takes a loop device and so root; this process has uid %d", ErrUnsupported, os.Geteuid())
-	}
 	files = max(files, leastInodes)
 	size := (bytes + bytes/scratchShare + files*scratchInode + scratchBase) / 4096 * 4096
 	file, err := os.CreateTemp(dir, "scratch-")
@@ -60,6 +58,30 @@ func newScratch(ctx context.Context, dir string, bytes, files int64, mode uint32
 	return s, nil
 }
 
+// scratchTools tells whether this process has what each job's folders need.
+func scratchTools() error { return scratchNeeds(os.Geteuid(), mke2fsPlaces) }
+
+// checkScratch makes a small one in dir, to tell at a driver's start what would
+// fail each job's.
+func checkScratch(ctx context.Context, dir string) error {
+	s, err := newScratch(ctx, dir, 0, 0, 0o700)
+	if err != nil {
+		return fmt.Errorf("%w: a bounded folder for a container could not be made: %w", ErrUnsupported, err)
+	}
+	return s.close()
+}
+
+// scratchNeeds wants root and mke2fs at one of these places.
+func scratchNeeds(uid int, mke2fs []string) error {
+	if uid != 0 {
+		return fmt.Errorf("%w: containers need bounded folders, and these loop devices and so root; this process has uid %d, required 0: run the node as root, or without the docker driver", ErrUnsupported, uid)
+	}
+	if findTool(mke2fs) == "" {
+		return fmt.Errorf("%w: containers need bounded folders, and these mke2fs; required at one of %s: install the package e2fsprogs, or run the node without the docker driver", ErrUnsupported, strings.Join(mke2fs, ", "))
+	}
+	return nil
+}
+
 // reserve takes the space for file, or only its size where the disk's file
 // system knows no reservations.
 func reserve(file *os.File, size int64) error {
@@ -74,25 +96,27 @@ func reserve(file *os.File, size int64) error {
 func makeFileSystem(ctx context.Context, name string, files int64) error {
 	ctx, cancel := context.WithTimeout(ctx, mkfsTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, mke2fs(), "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0",
+	cmd := exec.CommandContext(ctx, findTool(mke2fsPlaces), "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0",
 		"-O", "^has_journal,^resize_inode", "-E", "nodiscard,lazy_itable_init=1",
 		"-I", strconv.Itoa(scratchInode), "-N", strconv.FormatInt(files+leastInodes, 10), name)
 	cmd.Env = []string{}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mke2fs (package e2fsprogs): %w: %s", err, clip(string(out), maxDetail))
+		return fmt.Errorf("mke2fs (package e2fsprogs): %w: %s", err, clip(strings.ReplaceAll(string(out), name, "the file"), maxDetail))
 	}
 	return nil
 }
 
-// mke2fs is where distributions put it. A guard has no PATH.
-func mke2fs() string {
-	const usual = "/usr/sbin/mke2fs"
-	for _, name := range []string{usual, "/sbin/mke2fs", "/usr/bin/mke2fs", "/run/current-system/sw/bin/mke2fs"} {
-		if _, err := os.Stat(name); err == nil {
+// mke2fsPlaces are where distributions put it. A guard has no PATH.
+var mke2fsPlaces = []string{"/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/bin/mke2fs", "/run/current-system/sw/bin/mke2fs"}
+
+// findTool gives the first of the places where a program is, "" where there is none.
+func findTool(places []string) string {
+	for _, name := range places {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return name
 		}
 	}
-	return usual
+	return ""
 }
 
 // attach puts file behind a free loop device.

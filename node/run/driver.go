@@ -49,6 +49,11 @@ type Driver interface {
 	Recover(ctx context.Context, id string) (Task, error)
 	// List gives the ids of all leases that left something behind, sorted.
 	List() ([]string, error)
+	// Sweep deletes what Prepare brought for jobs and none has used for longer
+	// than keep: the images that this driver pulled, or compiled modules. What a
+	// live job uses stays. It never touches what somebody else put there. keep
+	// should be longer than a prepared job may wait for its start.
+	Sweep(ctx context.Context, keep time.Duration) error
 	// Close lets go of what the driver keeps warm. Live jobs stay with their shims.
 	Close() error
 }
@@ -82,7 +87,7 @@ type Task interface {
 }
 
 // Spec is one job with all references resolved to local paths and digests.
-// Args and Env may hold secrets and are never written to disk.
+// Args and Env may hold secrets; package run writes them nowhere, see its doc.
 type Spec struct {
 	// ID is the lease's id: lower-case hex, 1 to 64 digits.
 	ID string `json:"id"`
@@ -143,7 +148,7 @@ const (
 	CodeExited         Code = 1  // ran to its own end; ExitCode is its
 	CodeTrapped        Code = 2  // a fault of its own: unreachable, out of bounds, a signal
 	CodeMemoryLimit    Code = 3  // asked for more memory than granted, and failed
-	CodeOutputLimit    Code = 4  // wrote more bytes, files or levels than granted, and failed
+	CodeOutputLimit    Code = 4  // wrote more bytes, files or levels than granted, or odd names: failed by it, or left only a part
 	CodeGraceOver      Code = 5  // frozen for want of cover until grace was over
 	CodeStopped        Code = 6  // stopped by the requester
 	CodeMaxDuration    Code = 7  // usage reached Spec.MaxUsage
@@ -158,7 +163,7 @@ const (
 type Exit struct {
 	Code Code `json:"code"`
 	// ExitCode is what the job itself returned; meaningful with CodeExited, and
-	// with the two limit codes, whose jobs failed by themselves.
+	// with the two limit codes, where 0 is no success.
 	ExitCode int           `json:"exit_code"`
 	Usage    time.Duration `json:"usage"`
 	// Detail is for people. It may quote the job and so is hostile text.

@@ -195,11 +195,20 @@ func (h *hold) finish(ctx context.Context, out outcome, ran bool) error {
 	if ran {
 		if failed = h.collect(ctx); failed != nil {
 			exit.Detail = clip(failed.Error(), maxDetail)
-			if exit.Code == CodeExited {
+			tooMuch := errors.Is(failed, errOutputLimit)
+			switch {
+			case exit.Code == CodeExited && tooMuch:
+				exit.Code = CodeOutputLimit
+			case exit.Code == CodeExited:
 				exit.Code = CodeOutputsMissing
+			}
+			if tooMuch {
+				failed = nil // the job's fault, and told
 			}
 		}
 	}
+	driverDir := filepath.Dir(filepath.Dir(h.order.Dir))
+	exit.Detail = clip(places{driverDir: driverPlace}.ofJob(&h.order.Spec).hide(exit.Detail), maxDetail)
 	h.last = h.stats()
 	h.last.State, h.last.Exit, h.last.Memory = StateEnded, &exit, 0
 	h.last.LastSeq++ // Exited itself

@@ -39,8 +39,12 @@ const (
 	// maxDetail bounds Exit.Detail, which quotes the job.
 	maxDetail = 2 << 10
 
-	// maxModule bounds a module file; compiling takes about ten times as much memory.
-	maxModule = 256 << 20
+	// MaxModule bounds a module file; compiling takes about ten times as much memory.
+	MaxModule = 256 << 20
+	// maxTables and maxTableEntries bound the tables of one module, which take 8
+	// bytes an entry, and twice that while one grows: a part of workerOverhead.
+	maxTables       = 16
+	maxTableEntries = 1_000_000
 	// maxCachedModules is how many compiled modules stay on disk, the newest used.
 	maxCachedModules = 64
 	// maxName and maxPath bound what a job may call a file.

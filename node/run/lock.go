@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,8 +33,30 @@ func lockFileIn(dir string) (*os.File, error) {
 	return file, nil
 }
 
-// sweepWork deletes what workers left whose guards are dead.
-func sweepWork(dir string) error {
+// makeLocked makes the folder dir, locked from the moment that it has its name:
+// a sweep at that time must not take it for one whose guard is dead. What another
+// process of the same number left there is gone.
+func makeLocked(dir string) (*os.File, error) {
+	fresh := filepath.Join(filepath.Dir(dir), freshPrefix+filepath.Base(dir))
+	if err := errors.Join(os.RemoveAll(dir), os.RemoveAll(fresh), os.MkdirAll(filepath.Dir(dir), 0o700), makePassage(fresh)); err != nil {
+		return nil, err
+	}
+	lock, err := lockFileIn(fresh)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// freshPrefix begins the name of a folder that makeLocked has not locked yet.
+const freshPrefix = "."
+
+// sweepWork deletes what workers left whose guards are dead. Folders that are
+// just being made are for a sweep before any guard is started, with fresh set.
+func sweepWork(dir string, fresh bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -43,6 +66,9 @@ func sweepWork(dir string) error {
 	}
 	var failed error
 	for _, e := range entries {
+		if !fresh && strings.HasPrefix(e.Name(), freshPrefix) {
+			continue
+		}
 		work := filepath.Join(dir, e.Name())
 		lock, err := lockFileIn(work)
 		if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {

@@ -31,12 +31,12 @@ func (r moduleRef) read() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("module: %w", err)
 	}
-	body, err := io.ReadAll(io.LimitReader(file, maxModule+1))
+	body, err := io.ReadAll(io.LimitReader(file, MaxModule+1))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("module: %w", err)
 	}
-	if len(body) > maxModule {
-		return nil, fmt.Errorf("%w: module has more than %d bytes", ErrSpec, maxModule)
+	if len(body) > MaxModule {
+		return nil, fmt.Errorf("%w: module has more than %d bytes", ErrSpec, MaxModule)
 	}
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != r.Digest {
 		return nil, fmt.Errorf("%w: module is %x, required %s", ErrDigest, sum, r.Digest)
@@ -57,6 +57,9 @@ type module struct {
 
 // compile makes body ready to run, from the cache in dir when it is there.
 func compile(ctx context.Context, body []byte, digest, dir string) (_ *module, err error) {
+	if body, err = boundTables(body); err != nil {
+		return nil, err
+	}
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.NumCPU())
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {

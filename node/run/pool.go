@@ -218,6 +218,13 @@ func (p *pool) prestart(ref *moduleRef) (*pooled, error) {
 	return g, nil
 }
 
+// waits tells whether the next fresh guard will load the module of this digest.
+func (p *pool) waits(digest string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.latest != nil && p.latest.Digest == digest
+}
+
 // close ends the idle guards and lets the others go on by themselves.
 func (p *pool) close() error {
 	p.cancel()

@@ -308,6 +308,79 @@ func TestShimGuardKilled(t *testing.T) {
 	}
 }
 
+// TestShimLostLeavesNoWork: what a worker had under its hands is deleted when its
+// guard is found dead, by the node that lives on as by the next one, and the
+// folders of living guards are not.
+func TestShimLostLeavesNoWork(t *testing.T) {
+	works := func(d *Wasm) []string {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(d.dir, workDir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	t.Run("node alive", func(t *testing.T) {
+		d := driver(t, func(c *Config) { c.Fresh = -1 })
+		lost, kept := start(t, d, acts(t, "loop"), time.Hour), start(t, d, acts(t, "loop"), time.Hour)
+		if got := works(d); len(got) != 2 {
+			t.Fatalf("folders are %q", got)
+		}
+		kill(t, guardOf(t, lost))
+		until(t, "one folder", func() bool { return len(works(d)) == 1 })
+		if want := filepath.Join(d.dir, workDir, strconv.Itoa(guardOf(t, kept))); works(d)[0] != want {
+			t.Errorf("left is %q, want %q", works(d), want)
+		}
+	})
+	t.Run("found by the next node", func(t *testing.T) {
+		first := driver(t, func(c *Config) { c.Fresh = -1 })
+		task := start(t, first, acts(t, "loop"), time.Hour)
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		second := driver(t, func(c *Config) { c.Dir, c.Fresh = first.dir, -1 })
+		kill(t, guardOf(t, task))
+		until(t, "the guard's end", func() bool {
+			_, err := second.Recover(deadline(t), task.ID())
+			return errors.Is(err, ErrGone)
+		})
+		if got := works(second); len(got) != 0 {
+			t.Errorf("folders are %q", got)
+		}
+	})
+}
+
+// TestSweepWorkSparesTheNew: a folder that is being made is not yet anybody's.
+func TestSweepWorkSparesTheNew(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := makeLocked(filepath.Join(dir, "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	for _, name := range []string{"2", freshPrefix + "3"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (names []string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	if err := sweepWork(dir, false); err != nil || !slices.Equal(left(), []string{".3", "1"}) {
+		t.Errorf("left are %q, %v", left(), err)
+	}
+	if err := sweepWork(dir, true); err != nil || !slices.Equal(left(), []string{"1"}) {
+		t.Errorf("left are %q, %v", left(), err)
+	}
+}
+
 // TestShimFlood: what a job prints too much is a numbered gap, and what is kept
 // stays within the limit in memory and on disk.
 func TestShimFlood(t *testing.T) {

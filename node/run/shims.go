@@ -24,11 +24,16 @@ type shims struct {
 	dir      string // the driver's directory, absolute
 	settings json.RawMessage
 	log      *slog.Logger
+	places   places // what errors for strangers must not show
 	// command runs ShimMain; what follows is added.
 	command []string
 }
 
-const leasesDir = "leases"
+const (
+	leasesDir = "leases"
+	// driverPlace is what strangers are told instead of the driver's directory.
+	driverPlace = "the driver's directory"
+)
 
 // newShims makes the driver's directory. settings go to each guard as they are.
 func newShims(kind, dir string, command []string, settings any, log *slog.Logger) (*shims, error) {
@@ -48,7 +53,14 @@ func newShims(kind, dir string, command []string, settings any, log *slog.Logger
 	if len(command) == 0 {
 		command = []string{ownBinary, "shim"}
 	}
-	return &shims{kind: kind, dir: dir, settings: encoded, log: log, command: command}, nil
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	hidden := places{dir: driverPlace}
+	if filepath.IsAbs(command[0]) {
+		hidden[command[0]] = "the shim's program"
+	}
+	return &shims{kind: kind, dir: dir, settings: encoded, log: log, command: command, places: hidden}, nil
 }
 
 func (s *shims) leaseDir(id string) string { return filepath.Join(s.dir, leasesDir, id) }

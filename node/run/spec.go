@@ -68,7 +68,7 @@ func (s *Spec) checkInputs() error {
 			return fmt.Errorf("%w: input path %.80q, required a clean absolute path below /", ErrSpec, guest)
 		}
 		if !filepath.IsAbs(host) {
-			return fmt.Errorf("%w: input %s comes from %q, required an absolute path", ErrSpec, guest, host)
+			return fmt.Errorf("%w: input %s comes from a relative path, required an absolute one", ErrSpec, guest)
 		}
 		taken = append(taken, guest)
 	}
@@ -113,7 +113,7 @@ func (s *Spec) checkModule() error {
 		return err
 	}
 	if !filepath.IsAbs(s.Module) {
-		return fmt.Errorf("%w: module path is %q, required an absolute path", ErrSpec, s.Module)
+		return fmt.Errorf("%w: the module's path is empty or relative, required an absolute one", ErrSpec)
 	}
 	if !digestPattern.MatchString(s.ModuleDigest) {
 		return fmt.Errorf("%w: module digest is %.80q, required a SHA-256 in 64 lower-case hex digits", ErrSpec, s.ModuleDigest)

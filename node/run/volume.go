@@ -98,9 +98,11 @@ func (q *quota) room(name string) wasisys.Errno {
 
 func depth(name string) int { return strings.Count(name, "/") + 1 }
 
-// saneName tells whether a path can be shown, stored and fetched anywhere.
+// saneName tells whether a path can be shown, stored and fetched anywhere. It
+// refuses all that node/data's checkName refuses: a result with one name that
+// cannot be added would be lost as a whole.
 func saneName(name string) bool {
-	if len(name) > maxPath || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if len(name) > maxPath || !utf8.ValidString(name) || strings.Contains(name, `\`) || strings.ContainsFunc(name, unicode.IsControl) {
 		return false
 	}
 	for part := range strings.SplitSeq(name, "/") {

@@ -176,3 +176,18 @@ func FuzzLocal(f *testing.F) {
 		}
 	})
 }
+
+// TestSaneName: what node/data would refuse to add, no job may leave; the rest
+// it may. The names are those of node/data's checkName.
+func TestSaneName(t *testing.T) {
+	for _, name := range []string{"a", "a/b", "/in/a", ".hidden", "..a", "a b", "ä", strings.Repeat("n", 255), "'\"*?<>|:"} {
+		if !saneName(name) {
+			t.Errorf("%q is refused", name)
+		}
+	}
+	for _, name := range []string{`a\b`, `\`, `a/b\`, "a\x00", "a\nb", "a\x7f", "a\u0085", "\xff", strings.Repeat("n", 256), strings.Repeat("n/", 600)} {
+		if saneName(name) {
+			t.Errorf("%q is accepted", name)
+		}
+	}
+}

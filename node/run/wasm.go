@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -54,6 +55,7 @@ type Wasm struct {
 	*shims
 	pool      *pool
 	compiling singleflight.Group
+	watching  sync.WaitGroup
 }
 
 var _ Driver = (*Wasm)(nil)
@@ -68,7 +70,7 @@ func NewWasm(c Config) (*Wasm, error) {
 	if err := os.MkdirAll(d.cacheDir(), 0o700); err != nil {
 		return nil, err
 	}
-	if err := sweepWork(filepath.Join(c.Dir, workDir)); err != nil {
+	if err := sweepWork(filepath.Join(c.Dir, workDir), true); err != nil {
 		return nil, err
 	}
 	d.pool = newPool(shims.spawn, orDefault(c.Fresh, defaultFresh), orDefault(c.Used, defaultUsed), cmp.Or(c.IdleFor, defaultIdleFor))
@@ -76,6 +78,10 @@ func NewWasm(c Config) (*Wasm, error) {
 }
 
 func orDefault(n, otherwise int) int { return max(cmp.Or(n, otherwise), 0) }
+
+// cachesDir is in the driver's directory: one folder for each form of compiled
+// code, in it one for each module.
+const cachesDir = "cache"
 
 // compiledFile is beside a module's compiled code once that is complete.
 const compiledFile = "module.json"
@@ -85,7 +91,8 @@ type compiledModule struct {
 }
 
 // Prepare implements Driver: it compiles the module unless that has been done.
-func (d *Wasm) Prepare(ctx context.Context, spec Spec, progress func(Progress)) error {
+func (d *Wasm) Prepare(ctx context.Context, spec Spec, progress func(Progress)) (err error) {
+	defer func() { err = d.hide(&spec, err) }()
 	if err := spec.checkModule(); err != nil {
 		return err
 	}
@@ -107,8 +114,11 @@ func (d *Wasm) ref(spec Spec) moduleRef {
 	return moduleRef{Path: spec.Module, Digest: spec.ModuleDigest, Cache: filepath.Join(d.cacheDir(), spec.ModuleDigest)}
 }
 
-// cacheDir is for one version of wazero and one architecture: compiled code of
-// another is worth nothing.
+// moduleForm changes with what is done to a module before it is compiled.
+const moduleForm = "bounded"
+
+// cacheDir is for one version of wazero, one architecture and one form of module:
+// compiled code of another is worth nothing.
 func (d *Wasm) cacheDir() string {
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -118,7 +128,7 @@ func (d *Wasm) cacheDir() string {
 			}
 		}
 	}
-	return filepath.Join(d.dir, "cache", version+"-"+runtime.GOARCH)
+	return filepath.Join(d.dir, cachesDir, version+"-"+runtime.GOARCH+"-"+moduleForm)
 }
 
 func loadCompiled(cache string) (compiledModule, error) {
@@ -189,7 +199,8 @@ func (d *Wasm) compile(ctx context.Context, ref moduleRef) (compiledModule, erro
 	if err := os.WriteFile(filepath.Join(fresh.Cache, compiledFile), body, 0o600); err != nil {
 		return compiledModule{}, err
 	}
-	if err := os.Rename(fresh.Cache, ref.Cache); err != nil {
+	// A worker that found nothing there may have left a folder.
+	if err := errors.Join(os.RemoveAll(ref.Cache), os.Rename(fresh.Cache, ref.Cache)); err != nil {
 		return compiledModule{}, err
 	}
 	return compiled, d.trimCache()
@@ -206,7 +217,7 @@ func compileApart(ctx context.Context, ref moduleRef) (compileReply, error) {
 		return answer, err
 	}
 	defer closeQuietly(conn)
-	complaints := &tail{most: maxDetail}
+	complaints := &head{most: maxDetail}
 	cmd, spawned, err := spawn("compile", complaints, theirs)
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		return answer, fmt.Errorf("start compiler: %w", err)
@@ -223,7 +234,7 @@ func compileApart(ctx context.Context, ref moduleRef) (compileReply, error) {
 		return answer, fmt.Errorf("compile: %w", ctx.Err())
 	}
 	if err != nil {
-		return answer, fmt.Errorf("compile: %w: %s", err, complaints)
+		return answer, fmt.Errorf("compile: %w: %s", err, firstLine(complaints.String()))
 	}
 	answer.Isolation.Applied = append(spawned.Applied, answer.Isolation.Applied...)
 	answer.Isolation.Missing = append(spawned.Missing, answer.Isolation.Missing...)
@@ -255,7 +266,8 @@ func (d *Wasm) trimCache() error {
 }
 
 // Start implements Driver. A module that was not prepared is compiled first.
-func (d *Wasm) Start(ctx context.Context, spec Spec, cover time.Duration) (Task, error) {
+func (d *Wasm) Start(ctx context.Context, spec Spec, cover time.Duration) (_ Task, err error) {
+	defer func() { err = d.hide(&spec, err) }()
 	// Fills in the defaults, which are part of the key.
 	if err := spec.checkModule(); err != nil {
 		return nil, err
@@ -270,6 +282,7 @@ func (d *Wasm) Start(ctx context.Context, spec Spec, cover time.Duration) (Task,
 			var started *task
 			if started, err = d.start(ctx, g.guardProcess, spec, cover); err == nil {
 				d.pool.watch(g)
+				d.watch(started)
 				return started, nil
 			}
 		}
@@ -303,5 +316,81 @@ func probeIn(ctx context.Context, dir string) (compileReply, error) {
 	return compileApart(ctx, ref)
 }
 
+// Recover implements Driver. What a lost shim's worker left is deleted.
+func (d *Wasm) Recover(ctx context.Context, id string) (Task, error) {
+	found, err := d.shims.Recover(ctx, id)
+	if errors.Is(err, ErrGone) {
+		return found, errors.Join(err, d.sweepLost(ctx))
+	}
+	if err == nil {
+		d.watch(found)
+	}
+	return found, err
+}
+
+// watch deletes what a shim's worker left, should the shim be lost while this
+// node lives.
+func (d *Wasm) watch(t Task) {
+	d.watching.Go(func() {
+		if _, err := t.Wait(d.pool.ctx); !errors.Is(err, ErrGone) {
+			return
+		}
+		d.log.Warn("a shim was lost", "lease", t.ID())
+		if err := d.sweepLost(d.pool.ctx); err != nil && d.pool.ctx.Err() == nil {
+			d.log.Error("what a lost shim's worker left could not be deleted", "lease", t.ID(), "error", err)
+		}
+	})
+}
+
+// sweepLost deletes the folders of workers whose guards are dead. A worker dies
+// with its guard, but may write for a moment more.
+func (d *Wasm) sweepLost(ctx context.Context) error {
+	for deadline := time.Now().Add(killTimeout); ; {
+		err := sweepWork(filepath.Join(d.dir, workDir), false)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx, retry); err != nil {
+			return err
+		}
+	}
+}
+
+// Sweep implements Driver: it deletes compiled modules, those of other versions
+// included. A live job has its own in memory.
+func (d *Wasm) Sweep(ctx context.Context, keep time.Duration) error {
+	parent := filepath.Join(d.dir, cachesDir)
+	caches, err := fs.Glob(os.DirFS(parent), "*/*")
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, cache := range caches {
+		cache = filepath.Join(parent, cache)
+		if ctx.Err() != nil {
+			return errors.Join(failed, ctx.Err())
+		}
+		unused := keep
+		info, err := os.Stat(filepath.Join(cache, compiledFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			// One that is being compiled, or that a crash left half done.
+			unused = max(keep, 2*compileTimeout)
+			info, err = os.Stat(cache)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || d.pool.waits(filepath.Base(cache)):
+		case err != nil:
+			failed = errors.Join(failed, err)
+		case time.Since(info.ModTime()) > unused:
+			failed = errors.Join(failed, os.RemoveAll(cache))
+		}
+	}
+	return failed
+}
+
 // Close implements Driver: it ends idle workers. Live jobs stay with their shims.
-func (d *Wasm) Close() error { return d.pool.close() }
+func (d *Wasm) Close() error {
+	err := d.pool.close()
+	d.watching.Wait()
+	return err
+}

@@ -1,9 +1,11 @@
 package run
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -237,6 +239,134 @@ func TestWasmInputs(t *testing.T) {
 			t.Errorf("input is %q, %v", body, err)
 		}
 	})
+}
+
+func TestBlame(t *testing.T) {
+	for _, c := range []struct {
+		exitCode  int
+		complaint string
+		code      Code
+	}{
+		{2, "runtime: out of memory: cannot allocate 4194304-byte block (1073741824 in use)\nfatal error: out of memory\n", CodeMemoryLimit},
+		{2, "fatal error: runtime: cannot allocate memory\n", CodeMemoryLimit},
+		{2, "fatal error: concurrent map writes\n", CodeKilled},
+		{-1, "fatal error: out of memory\n", CodeKilled},
+		{1, "lode shim worker: out of memory\n", CodeKilled},
+	} {
+		if got := blame(c.exitCode, c.complaint); got != c.code {
+			t.Errorf("exit code %d and %q is %d, want %d", c.exitCode, c.complaint, got, c.code)
+		}
+	}
+}
+
+// TestWasmSweep deletes what was compiled and not used, of any version, and
+// nothing that is new, in the making or about to be loaded.
+func TestWasmSweep(t *testing.T) {
+	d := driver(t, nil)
+	spec, other := acts(t, "exit", "0"), handmade(t, trapping)
+	for _, s := range []Spec{other, spec} {
+		if err := d.Prepare(deadline(t), s, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finished(t, d, spec)
+	old := filepath.Join(d.dir, cachesDir, "v0-none", "0123")
+	making := d.ref(other).Cache + ".new"
+	for _, dir := range []string{old, making} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(old, compiledFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := func(dir string) bool { _, err := os.Stat(dir); return err == nil }
+	age(t, filepath.Join(old, compiledFile))
+	if err := d.Sweep(deadline(t), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if there(old) || !there(d.ref(spec).Cache) || !there(d.ref(other).Cache) || !there(making) {
+		t.Errorf("old %t, used %t, other %t, making %t", there(old), there(d.ref(spec).Cache), there(d.ref(other).Cache), there(making))
+	}
+	for _, name := range []string{filepath.Join(d.ref(spec).Cache, compiledFile), filepath.Join(d.ref(other).Cache, compiledFile), making} {
+		age(t, name)
+	}
+	if err := d.Sweep(deadline(t), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if !there(d.ref(spec).Cache) || there(d.ref(other).Cache) || there(making) {
+		t.Errorf("used %t, other %t, making %t", there(d.ref(spec).Cache), there(d.ref(other).Cache), there(making))
+	}
+	if exit, _, _ := finished(t, d, other); exit.Code != CodeTrapped {
+		t.Errorf("a swept module ended with %+v", exit)
+	}
+}
+
+// age makes a file or folder a day older than it is.
+func age(tb testing.TB, name string) {
+	tb.Helper()
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(name, yesterday, yesterday); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// TestWasmErrorsHidePlaces: what a stranger is told names no path of this machine.
+func TestWasmErrorsHidePlaces(t *testing.T) {
+	d := driver(t, nil)
+	secret := filepath.Join(t.TempDir(), "secret")
+	module := acts(t)
+	module.Module, module.ModuleDigest = filepath.Join(secret, "module.wasm"), strings.Repeat("2", 64)
+	input := acts(t, "exit", "0")
+	input.Inputs = map[string]string{"/in/data": filepath.Join(secret, "data")}
+	broken := handmade(t, trapping)
+	if err := errors.Join(os.MkdirAll(d.ref(broken).Cache, 0o700), os.WriteFile(filepath.Join(d.ref(broken).Cache, compiledFile), []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spec Spec
+		says string
+	}{
+		"module missing": {module, "open the module: no such file"},
+		"input missing":  {input, "input /in/data: stat input /in/data: no such file"},
+		"cache broken":   {broken, "in the driver's directory/" + cachesDir},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := d.Start(deadline(t), c.spec, time.Hour)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("error is %v, want %q in it", err, c.says)
+			}
+			if strings.Contains(err.Error(), os.TempDir()) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error names a place: %v", err)
+			}
+		})
+	}
+	// A driver whose own directory is spoilt.
+	if err := errors.Join(os.RemoveAll(filepath.Join(d.dir, leasesDir)), os.WriteFile(filepath.Join(d.dir, leasesDir), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.Start(deadline(t), acts(t, "exit", "0"), time.Hour)
+	if err == nil || strings.Contains(err.Error(), d.dir) || !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestPlacesHide(t *testing.T) {
+	p := places{"/home/lode/run": driverPlace}.ofJob(&Spec{
+		Module: "/home/lode/modules/x", Inputs: map[string]string{"/in/a": "/home/lode/leases/1/0", "/in/b": "/home/lode/leases/1/0/b", "/in/c": "relative", "/in/d": "/"},
+	})
+	for text, hidden := range map[string]string{
+		"open /home/lode/modules/x: no":                  "open the module: no",
+		"stat /home/lode/leases/1/0/b/c, /in/a":          "stat input /in/b/c, /in/a",
+		"mkdir /home/lode/run/leases/1":                  "mkdir the driver's directory/leases/1",
+		"open /home/lode/leases/1":                       "open the folder of input /in/a",
+		"set up /dev/loop12: busy; /proc/self/fd/3/sock": "set up a system file: busy; a system file",
+		"/out/x is relative":                             "/out/x is relative",
+	} {
+		if got := p.hide(text); got != hidden {
+			t.Errorf("%q became %q, want %q", text, got, hidden)
+		}
+	}
 }
 
 func TestProbe(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,7 +29,7 @@ type wasmWorkload struct {
 	conn    *net.UnixConn
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed once cmd has been waited for
-	stderr  *tail
+	stderr  *head
 	spawned Isolation
 
 	work string   // the worker's directory, <dir>/work/<guard's pid>
@@ -52,17 +53,11 @@ var (
 // newWasmWorkload starts a worker. dir is the driver's directory.
 func newWasmWorkload(dir string) (_ *wasmWorkload, err error) {
 	w := &wasmWorkload{
-		exited: make(chan struct{}), stderr: &tail{most: maxDetail},
+		exited: make(chan struct{}), stderr: &head{most: maxDetail},
 		work: filepath.Join(dir, workDir, strconv.Itoa(os.Getpid())),
 		uid:  firstUID + os.Getpid(),
 	}
-	if err := os.RemoveAll(w.work); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(w.work), 0o700), makePassage(w.work)); err != nil {
-		return nil, err
-	}
-	if w.lock, err = lockFileIn(w.work); err != nil {
+	if w.lock, err = makeLocked(w.work); err != nil {
 		return nil, err
 	}
 	conn, theirs, err := socketPair()
@@ -169,7 +164,7 @@ func (w *wasmWorkload) ask(order toWorker, timeout time.Duration) (fromWorker, e
 }
 
 func (w *wasmWorkload) lost(err error) error {
-	return fmt.Errorf("worker is lost: %w: %s", err, w.stderr)
+	return fmt.Errorf("worker is lost: %w: %s", err, firstLine(w.stderr.String()))
 }
 
 func (w *wasmWorkload) misbehaved() error {
@@ -227,9 +222,24 @@ func (w *wasmWorkload) death(said error) outcome {
 		detail += fmt.Sprintf(" (%v)", said)
 	}
 	if text := w.stderr.String(); text != "" {
-		detail += ": " + text
+		// What follows the first line is the runtime's stacks: not for strangers.
+		fmt.Fprintf(os.Stderr, "%s: %s\n", detail, text)
+		detail += ": " + firstLine(text)
 	}
-	return outcome{code: CodeKilled, detail: clip(detail, maxDetail)}
+	return outcome{code: blame(w.cmd.ProcessState.ExitCode(), w.stderr.String()), detail: clip(detail, maxDetail)}
+}
+
+// exitFatal is what a Go program returns that its own runtime has ended.
+const exitFatal = 2
+
+// blame tells whose fault the death of a worker is. One whose runtime could
+// allocate no more met its own limit: it was granted the job's memory and
+// workerOverhead, and what it holds besides is the job's doing.
+func blame(exitCode int, complaint string) Code {
+	if exitCode == exitFatal && (strings.Contains(complaint, "out of memory") || strings.Contains(complaint, "cannot allocate memory")) {
+		return CodeMemoryLimit
+	}
+	return CodeKilled
 }
 
 // collect moves the outputs out of the worker's reach. The worker's own checks
@@ -269,23 +279,28 @@ func (w *wasmWorkload) isolation() Isolation {
 	}
 }
 
-// tail keeps the last bytes that were written to it.
-type tail struct {
+// head keeps the first bytes that were written to it: a dying Go runtime says
+// why before it prints its stacks.
+type head struct {
 	most int
 	mu   sync.Mutex
 	data []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.data = append(t.data, p[max(0, len(p)-t.most):]...)
-	t.data = t.data[max(0, len(t.data)-t.most):]
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.data = append(h.data, p[:min(len(p), h.most-len(h.data))]...)
 	return len(p), nil
 }
 
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.data)
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.data)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }

@@ -191,7 +191,7 @@ func deep() {
 }
 
 func oddNames() {
-	for _, name := range []string{"new\nline", "bell\a", string([]byte{0xff, 0xfe}), strings.Repeat("n", 300)} {
+	for _, name := range []string{"new\nline", "bell\a", string([]byte{0xff, 0xfe}), strings.Repeat("n", 300), `back\slash`} {
 		if err := os.WriteFile("/out/"+name, nil, 0o644); err == nil {
 			wrong(fmt.Sprintf("name %q", name))
 		}
