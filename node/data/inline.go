@@ -10,9 +10,9 @@ import (
 )
 
 // Inline returns the blocks of root's DAG, parents first, as long as all fit
-// into maxBytes, so that a small result can ride in a message. If it does not
-// fit, or not all of it is here, complete is false and blocks are what did.
-func (s *Store) Inline(ctx context.Context, root cid.Cid, maxBytes int) (blocks [][]byte, complete bool, err error) {
+// into maxBytes and maxBlocks, so that a small result can ride in a message. If it
+// does not fit, or not all of it is here, complete is false and blocks are what did.
+func (s *Store) Inline(ctx context.Context, root cid.Cid, maxBytes, maxBlocks int) (blocks [][]byte, complete bool, err error) {
 	todo, seen := []cid.Cid{root}, map[cid.Cid]bool{root: true}
 	for len(todo) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -22,7 +22,7 @@ func (s *Store) Inline(ctx context.Context, root cid.Cid, maxBytes int) (blocks 
 		todo = todo[1:]
 		// The size first: what does not fit need not be read.
 		size, err := s.blocks.size(c)
-		if errors.Is(err, ErrMissing) || err == nil && size > int64(maxBytes) {
+		if errors.Is(err, ErrMissing) || err == nil && (size > int64(maxBytes) || len(blocks) == maxBlocks) {
 			return blocks, false, nil
 		}
 		if err != nil {

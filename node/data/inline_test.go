@@ -13,7 +13,7 @@ func TestInline(t *testing.T) {
 	from, to := openStore(t, nil), openStore(t, nil)
 	shared := randomBytes(1, 1000)
 	root := addFiles(t, from, files{"a": shared, "sub/a": shared, "sub/b*": []byte("b"), "empty": nil})
-	blocks, complete, err := from.Inline(ctx, root, 64<<10)
+	blocks, complete, err := from.Inline(ctx, root, 64<<10, 256)
 	check(t, err)
 	if !complete || len(blocks) != 6 { // two directories, shared, empty, b and the node of its mode
 		t.Fatalf("got %d blocks, complete %v", len(blocks), complete)
@@ -22,12 +22,12 @@ func TestInline(t *testing.T) {
 	check(t, to.PutInline(ctx, root, blocks))
 	check(t, to.Fetch(ctx, root, "", plenty, nil))
 
-	_, complete, err = from.Inline(ctx, root, total)
+	_, complete, err = from.Inline(ctx, root, total, 256)
 	check(t, err)
 	if !complete {
 		t.Error("does not fit into exactly its size")
 	}
-	some, complete, err := from.Inline(ctx, root, total-1)
+	some, complete, err := from.Inline(ctx, root, total-1, 256)
 	check(t, err)
 	if complete || len(some) == 0 || len(some) >= len(blocks) {
 		t.Errorf("got %d of %d blocks, complete %v", len(some), len(blocks), complete)
@@ -44,7 +44,7 @@ func TestPutInlineRefuses(t *testing.T) {
 	ctx := testContext(t)
 	from := openStore(t, nil)
 	root := addFiles(t, from, files{"a": []byte("a"), "sub/b": []byte("b")})
-	blocks, _, err := from.Inline(ctx, root, 64<<10)
+	blocks, _, err := from.Inline(ctx, root, 64<<10, 256)
 	check(t, err)
 	bad := bytes.Clone(blocks[0])
 	bad[0] ^= 1

@@ -71,8 +71,7 @@ const (
 
 // Bounds of what an event holds, besides those in package proto.
 const (
-	maxStage  = 64  // bytes of a stage's name
-	maxBlocks = 256 // blocks in Finished
+	maxStage = 64 // bytes of a stage's name
 	// eventOverhead is what an event takes besides its data, in bytes.
 	eventOverhead = 64
 )
@@ -189,7 +188,7 @@ func readFinished(m *wirev1.Finished) (EventBody, error) {
 	for _, b := range m.GetBlocks() {
 		total += len(b)
 	}
-	if total > proto.MaxInlineResult || len(m.GetBlocks()) > maxBlocks {
+	if total > proto.MaxInlineResult || len(m.GetBlocks()) > proto.MaxInlineBlocks {
 		return nil, malformed("%d bytes of result", "at most %d in few blocks", total, proto.MaxInlineResult)
 	}
 	return Finished{r, clip(m.GetDetail()), m.GetBlocks()}, nil

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/lode-market/lode/proto"
@@ -20,6 +21,8 @@ type LeaseStream struct {
 	idle time.Duration
 	ctx  context.Context // of what sends: ends when Recv has failed, by Stop, or with the handler
 	stop context.CancelFunc
+	// pace holds back a requester that speaks faster than a lease needs.
+	pace *rate.Limiter
 	// accepted is the lease, once there is one to give signs of life for.
 	accepted atomic.Pointer[proto.LeaseID]
 	// finished is when Finished left, in Unix nanoseconds; 0 before.
@@ -44,7 +47,8 @@ func (w *Wire) serveLeases(p Provider, s *slots) {
 			// A handler that waits in Recv would not see the node close.
 			defer context.AfterFunc(ctx, s.reset)()
 			defer w.protect(s)()
-			ls := &LeaseStream{s: s, idle: w.cfg.Limits.LeaseIdle}
+			frames := w.cfg.Limits.Frames
+			ls := &LeaseStream{s: s, idle: w.cfg.Limits.LeaseIdle, pace: rate.NewLimiter(rate.Every(frames.Every), frames.Burst)}
 			ls.ctx, ls.stop = context.WithCancel(ctx)
 			defer ls.stop()
 			w.goes(ls.signs)
@@ -117,7 +121,12 @@ func (l *LeaseStream) Recv() (LeaseMessage, error) {
 		within = time.Until(time.Unix(0, at).Add(l.idle))
 	}
 	var m wirev1.LeaseRequest
-	err := l.s.recv(&m, proto.MaxLeaseRequest, within)
+	err := l.pace.Wait(l.ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+	} else {
+		err = l.s.recv(&m, proto.MaxLeaseRequest, within)
+	}
 	var message LeaseMessage
 	if err == nil {
 		message, err = readLeaseMessage(&m)

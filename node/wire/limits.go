@@ -23,6 +23,9 @@ type Limits struct {
 	// Requests and Leases bound the streams that are served at a time.
 	Requests, Leases Streams
 
+	// Frames is how fast a requester may speak on a lease's stream: a voucher costs
+	// the provider a signature's check and a write to disk.
+	Frames Rate
 	// What one peer may ask for.
 	Quotes, Opens, Channels, Books Rate
 
@@ -56,6 +59,7 @@ func DefaultLimits() Limits {
 		Open: proto.StreamOpen, Write: proto.StreamWrite, Reply: 30 * time.Second, LeaseIdle: proto.LeaseIdle,
 		Requests: Streams{PerPeer: 16, Total: 256},
 		Leases:   Streams{PerPeer: 256, Total: 2048},
+		Frames:   Rate{20 * time.Millisecond, 256},
 		Quotes:   Rate{5 * time.Millisecond, 200},
 		Opens:    Rate{5 * time.Millisecond, 200},
 		Channels: Rate{50 * time.Millisecond, 40},
