@@ -21,6 +21,8 @@ type Config struct {
 	// Peers are more bootstrap peers than the network file names.
 	Peers []string
 	MDNS  bool
+	// Stays: the node outlives the command that started it, so jobs may be left with it.
+	Stays bool
 	// Provide makes the node sell; nil only rents. It is given the decimals of
 	// the network's token, in which people write prices.
 	Provide func(decimals uint8) (Provide, error)

@@ -36,7 +36,7 @@ func (h handlers) Status(context.Context, *connect.Request[apiv1.StatusRequest])
 		ChainId: n.cfg.Network.ChainID, Head: head.Number, HeadTimeMs: head.Time.UnixMilli(),
 		PeerId: st.ID, Addrs: st.Addrs, Peers: uint32(len(st.Peers)),
 		Account: n.account.Address().Hex(), Signer: n.signer.Address().Hex(), Provides: n.provider != nil,
-		Token: n.cfg.Network.Token.Hex(), Symbol: n.meta.Symbol, Decimals: uint32(n.meta.Decimals), Isolation: n.isolation,
+		Token: n.cfg.Network.Token.Hex(), Symbol: n.meta.Symbol, Decimals: uint32(n.meta.Decimals), Isolation: n.isolation, Stays: n.cfg.Stays,
 	}
 	if chainErr != nil {
 		res.ChainError = chainErr.Error()

@@ -68,6 +68,16 @@ func (j *job) run() {
 	if err == nil {
 		err = l.drive()
 	}
+	for err == nil && !l.taken && l.rec.State.Ended() && j.ctx.Err() == nil {
+		// No provider took it: the answer to Open was lost, and the lease with it.
+		j.note(fmt.Sprintf("%s did not take the job: %s", l.key.Payee, l.rec.Detail))
+		if !j.searchAgain() {
+			break
+		}
+		if l, err = j.search(); err == nil {
+			err = l.drive()
+		}
+	}
 	if j.r.ctx.Err() != nil {
 		return // the next process goes on
 	}
@@ -96,12 +106,25 @@ func (j *job) setLease(l *requesterLease) {
 	}
 }
 
+// searchAgain forgets a lease that nobody took; false when the user cancelled
+// meanwhile, who would have cancelled that lease.
+func (j *job) searchAgain() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stop {
+		return false
+	}
+	j.lease, j.rec.State = nil, store.JobSearching
+	return true
+}
+
 // search goes through what fits, the best first, until a provider has accepted.
 func (j *job) search() (*requesterLease, error) {
 	needs := j.needs()
 	began, pause := j.r.now(), busyFirst
 	var posted time.Time
 	told := make(map[string]bool)
+	var chainErr error
 	for {
 		changed, _ := j.r.offers.changed()
 		answer := j.r.offers.match(needs, candidates, j.rec.Provider)
@@ -117,6 +140,10 @@ func (j *job) search() (*requesterLease, error) {
 			if isOurs(err) {
 				return nil, err
 			}
+			var c *chain.Error
+			if errors.As(err, &c) {
+				chainErr = err
+			}
 			busy = busy || errors.Is(err, proto.Refuse(proto.CodeBusy, "", "", "")) || errors.Is(err, proto.Refuse(proto.CodeShuttingDown, "", "", ""))
 			if line := fmt.Sprintf("%s: %v", m.Offer.Identity.Payee, err); !told[line] {
 				told[line] = true
@@ -127,6 +154,9 @@ func (j *job) search() (*requesterLease, error) {
 			began = j.r.now() // somebody could run it: it is a matter of waiting
 		}
 		if j.r.now().Sub(began) > searchFor {
+			if chainErr != nil {
+				return nil, chainErr
+			}
 			return nil, noProvider(answer, told)
 		}
 		if len(answer.Matches) == 0 && j.r.now().Sub(posted) > repostFor {
@@ -149,10 +179,12 @@ func (j *job) search() (*requesterLease, error) {
 	}
 }
 
-// isOurs tells a failure that no other provider would mend.
+// isOurs tells a failure that neither another provider nor a moment would mend. An
+// endpoint that is down or slow may be back.
 func isOurs(err error) bool {
 	var c *chain.Error
-	return errors.Is(err, ErrNoFunds) || errors.Is(err, errBudget) || errors.As(err, &c)
+	passing := errors.Is(err, chain.ErrUnreachable) || errors.Is(err, chain.ErrSlow)
+	return errors.Is(err, ErrNoFunds) || errors.Is(err, errBudget) || errors.As(err, &c) && !passing
 }
 
 // errBudget is wrapped when the budget does not reach for a single slice.
@@ -168,6 +200,10 @@ func (j *job) needs() proto.Needs {
 func (j *job) try(o proto.Offer, needs proto.Needs) (*requesterLease, error) {
 	ctx, cancel := context.WithTimeout(j.ctx, tryFor)
 	defer cancel()
+	if delay := time.Duration(o.MinCloseDelay) * time.Second; delay > maxCloseDelay {
+		return nil, proto.Refuse(proto.CodeCloseDelay, "a close delay of "+delay.String(), "at most "+maxCloseDelay.String(),
+			"money in a channel with it could stay there for so long")
+	}
 	if j.rec.Budget != (proto.Amount{}) {
 		afford := o.Price.Covers(j.rec.Budget.Sub(o.StartFee))
 		if afford < o.Slice {
@@ -196,6 +232,10 @@ func (j *job) try(o proto.Offer, needs proto.Needs) (*requesterLease, error) {
 	return l, nil
 }
 
+// maxCloseDelay is the longest that this node lets a provider hold up money which
+// it does not want to settle.
+const maxCloseDelay = 7 * 24 * time.Hour
+
 // tryFor bounds one attempt: a deposit may have to become final in it.
 const tryFor = 10 * time.Minute
 
@@ -207,7 +247,7 @@ func (j *job) quote(ctx context.Context, o proto.Offer, needs proto.Needs) (*req
 	lock := r.payers.lockFunding(o.Identity.Payee)
 	lock.Lock()
 	defer lock.Unlock()
-	key, _ := r.payers.choose(o.Identity.Payee, o.Identity.PayeeSigner, o.MinCloseDelay)
+	key := r.payers.choose(o.Identity.Payee, o.Identity.PayeeSigner, o.MinCloseDelay)
 	if err := r.payers.recover(ctx, key); err != nil {
 		return nil, err
 	}
@@ -225,7 +265,12 @@ func (j *job) quote(ctx context.Context, o proto.Offer, needs proto.Needs) (*req
 	id := terms.LeaseID(r.domain)
 	most := terms.Due(terms.MaxDuration)
 	r.payers.reserve(key, id, most)
-	if short := r.payers.short(key); !short.IsZero() {
+	// More than once where an earlier process had a smaller deposit on its way.
+	for range 3 {
+		short := r.payers.short(key)
+		if short.IsZero() {
+			break
+		}
 		j.note(fmt.Sprintf("depositing %s base units for %s: the most that this lease can cost, what is not used comes back", short, o.Identity.Payee))
 		if _, err := r.payers.deposit(ctx, chain.Deposit{Key: key, Amount: short}); err != nil {
 			r.payers.unreserve(key, id)

@@ -48,8 +48,8 @@ func (n *Node) followChain() {
 		}
 		if n.provider != nil {
 			n.provider.recheck()
-			n.claimDue(n.ctx, false)
 		}
+		n.claimDue(n.ctx, false)
 	}
 }
 
@@ -84,22 +84,37 @@ func (n *Node) join() {
 // more peers listen than before: what is said before they subscribe reaches
 // nobody. Jitter lets providers that started together drift apart.
 func (n *Node) announce() {
+	const (
+		look   = 250 * time.Millisecond
+		settle = time.Second // a peer is in the mesh after the next heartbeat
+	)
 	class := proto.ClassOf(n.provider.cfg.Resources)
-	heard := -1
-	var due time.Time
+	heard, again := 0, proto.OfferResend
+	var due, last time.Time
 	for {
-		if now, followers := time.Now(), n.wire.Followers(class); !now.Before(due) || followers > heard {
-			heard = followers
-			due = now.Add(proto.OfferRefresh/2 + rand.N(proto.OfferRefresh/2))
+		now, followers := time.Now(), n.wire.Followers(class)
+		if followers > heard {
+			soon := now.Add(settle)
+			if next := last.Add(proto.OfferResend); heard > 0 && next.After(soon) {
+				soon = next
+			}
+			if due.After(soon) {
+				due = soon
+			}
+		}
+		heard = followers
+		if !now.Before(due) {
 			if err := n.publishOffer(); err != nil && n.ctx.Err() == nil {
 				n.log.Warn("offer", "err", err)
-				due = now
 			}
+			// Soon again at first: who heard the first one is not known.
+			last, due = now, now.Add(again/2+rand.N(again/2))
+			again = min(2*again, proto.OfferRefresh)
 		}
 		select {
 		case <-n.ctx.Done():
 			return
-		case <-time.After(proto.OfferResend):
+		case <-time.After(look):
 		}
 	}
 }
@@ -148,11 +163,16 @@ func (n *Node) answerPost(p proto.JobPost) {
 	}
 }
 
-// claimDue turns vouchers into money when that is worth its gas, or urgent.
+// claimDue turns vouchers into money when that is worth its gas, or urgent. A home
+// that no longer provides may hold vouchers from when it did.
 func (n *Node) claimDue(ctx context.Context, stopping bool) {
+	policy := pay.DefaultClaimPolicy
+	if n.provider != nil {
+		policy = n.provider.cfg.Claim
+	}
 	var due []*pay.Payee
 	for _, b := range n.payees.snapshot() {
-		if n.provider.cfg.Claim.ShouldClaim(b, n.claimGas(ctx, b), time.Now(), stopping) {
+		if policy.ShouldClaim(b, n.claimGas(ctx, b), time.Now(), stopping) {
 			due = append(due, b)
 		}
 	}
@@ -172,21 +192,25 @@ func (n *Node) claimDue(ctx context.Context, stopping bool) {
 // claimGas is what a claim costs in the token, by the owner's own rate. Without
 // one a claim waits for the closing of its channel.
 func (n *Node) claimGas(ctx context.Context, b *pay.Payee) proto.Amount {
-	rate := n.provider.cfg.GasRate
+	var rate proto.Amount
+	if n.provider != nil {
+		rate = n.provider.cfg.GasRate
+	}
+	unknown := proto.MaxAmount
+	if !b.State.ClosesAt.IsZero() {
+		unknown = proto.Amount{} // closing: whatever it costs is less than all of it, as far as is known
+	}
 	if rate.IsZero() {
-		if b.State.ClosesAt.IsZero() {
-			return proto.MaxAmount
-		}
-		return proto.Amount{} // closing: whatever it costs is less than all of it, as far as is known
+		return unknown
 	}
 	preview, err := n.sender.Preview(ctx, n.chain.ClaimCalls([]chain.Claim{{Key: b.Key, Voucher: b.Voucher}})[0])
 	if err != nil {
 		n.log.Info("what a claim costs", "err", err)
-		return proto.MaxAmount
+		return unknown
 	}
 	wei, err := proto.AmountFromBig(preview.Cost)
 	if err != nil {
-		return proto.MaxAmount
+		return unknown
 	}
 	return weiInToken(wei, rate)
 }
@@ -234,11 +258,19 @@ func (n *Node) clean() {
 	}
 }
 
+// preparedLife is how long images and compiled modules are kept after their last
+// use. A researcher comes back the next morning, and pays no second download.
+const preparedLife = 24 * time.Hour
+
 // cleanOnce lets go of results after their retention, and of content that no
 // lease, job or user refers to.
 func (n *Node) cleanOnce(ctx context.Context) error {
 	if n.provider != nil {
-		if err := n.provider.reap(ctx); err != nil {
+		errs := []error{n.provider.reap(ctx)}
+		for _, d := range n.provider.drivers {
+			errs = append(errs, d.Sweep(ctx, preparedLife))
+		}
+		if err := errors.Join(errs...); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,10 @@ type mailbox struct {
 	queue  []func()
 	closed bool
 	fresh  chan struct{} // holds a token while the queue may hold something
+	over   chan struct{} // closed with the mailbox
 }
 
-func newMailbox() *mailbox { return &mailbox{fresh: make(chan struct{}, 1)} }
+func newMailbox() *mailbox { return &mailbox{fresh: make(chan struct{}, 1), over: make(chan struct{})} }
 
 // post adds work; a closed mailbox drops it.
 func (m *mailbox) post(f func()) {
@@ -30,11 +31,30 @@ func (m *mailbox) post(f func()) {
 	}
 }
 
+// do posts work and waits until it is done; false when the mailbox closed first.
+// The owner must not call it.
+func (m *mailbox) do(f func()) bool {
+	done := make(chan struct{})
+	m.post(func() {
+		defer close(done)
+		f()
+	})
+	select {
+	case <-done:
+		return true
+	case <-m.over:
+		return false
+	}
+}
+
 // close drops what is there and what comes.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.closed, m.queue = true, nil
+	if !m.closed {
+		m.closed, m.queue = true, nil
+		close(m.over)
+	}
 }
 
 func (m *mailbox) next() func() {

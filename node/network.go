@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -24,7 +27,7 @@ var ErrNetwork = errors.New("unusable network file")
 type Network struct {
 	Name     string         `toml:"name" comment:"Also the folder below LODE_HOME: letters, digits and dashes."`
 	ChainID  uint64         `toml:"chain_id"`
-	RPC      []string       `toml:"rpc" comment:"JSON-RPC URLs, tried in order. They are trusted for liveness only."`
+	RPC      []string       `toml:"rpc" comment:"JSON-RPC URLs, tried in order. What the first that answers says is believed."`
 	Channels common.Address `toml:"channels" comment:"The escrow contract."`
 	Token    common.Address `toml:"token" comment:"The ERC-20 that prices are in."`
 	Genesis  common.Hash    `toml:"genesis" comment:"Hash of block 0: a chain with the same id but another past is refused."`
@@ -70,6 +73,20 @@ func (n Network) Validate() error {
 		return bad("genesis", "empty", "the hash of block 0")
 	}
 	return nil
+}
+
+// Local reports whether the network is a devnet on this very machine, where keys
+// guard nothing and providers share the requester's container engine. A devnet's
+// token on a public chain is still somebody's account there.
+func (n Network) Local() bool {
+	return n.Devnet && !slices.ContainsFunc(n.RPC, func(text string) bool {
+		u, err := url.Parse(text)
+		if err != nil {
+			return true
+		}
+		ip := net.ParseIP(u.Hostname())
+		return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	})
 }
 
 // Domain is what all signatures of the network are bound to.
@@ -181,8 +198,8 @@ func FindHome(root, which string) (home string, n Network, err error) {
 		return home, n, n.Save(own)
 	case err != nil:
 		return "", n, err
-	case known.Domain() != n.Domain() || known.Genesis != n.Genesis || known.Token != n.Token:
-		return "", n, fmt.Errorf("%w: %s names another chain or contract than the %s that was used before; required: another name in the file, or remove %s, which holds its keys",
+	case known.Domain() != n.Domain() || known.Genesis != n.Genesis || known.Token != n.Token || known.Devnet != n.Devnet || known.Finality != n.Finality:
+		return "", n, fmt.Errorf("%w: %s names another chain, contract or finality than the %s that was used before; required: another name in the file, or remove %s, which holds its keys",
 			ErrNetwork, which, n.Name, home)
 	default:
 		// RPC URLs and bootstrap peers may change.

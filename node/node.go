@@ -112,7 +112,7 @@ func (n *Node) openKeys(context.Context) (err error) {
 // open without a password.
 func keysConfig(home string, network Network, password func(string) (string, error)) keys.Config {
 	cfg := keys.Config{Dir: filepath.Join(home, "keys"), Password: password}
-	if network.Devnet {
+	if network.Local() {
 		cfg.Light, cfg.Password = true, nil
 	}
 	return cfg
@@ -237,22 +237,36 @@ func (n *Node) openProvider(ctx context.Context) error {
 		return err
 	}
 	n.provider.drivers[proto.DriverWasm] = wasm
+	isolation, err := wasm.Probe(ctx)
+	if err != nil {
+		return fmt.Errorf("what keeps wasm jobs apart on this machine: %w", err)
+	}
+	n.isolates("wasm", isolation)
 	if n.provider.cfg.Docker {
 		config.Dir = filepath.Join(n.cfg.Home, "run", "docker")
 		docker, err := run.NewDocker(ctx, run.DockerConfig{
-			Config: config, AllowRunc: n.provider.cfg.AllowRunc, LocalImages: n.cfg.Network.Devnet,
+			Config: config, AllowRunc: n.provider.cfg.AllowRunc, LocalImages: n.cfg.Network.Local(),
 			Images: run.ImagesConfig{AllowedRegistries: n.provider.cfg.Registries, MaxPacked: n.provider.cfg.MaxImage, Log: n.log},
 		})
 		if err != nil {
 			return err
 		}
 		n.provider.drivers[proto.DriverDocker] = docker
+		n.isolates("docker", docker.Isolation())
 	}
 	if err := n.provider.load(ctx); err != nil {
 		return err
 	}
 	n.done.Go(n.announce)
 	return nil
+}
+
+// isolates notes in plain words what keeps a driver's jobs apart.
+func (n *Node) isolates(driver string, i run.Isolation) {
+	n.isolation = append(n.isolation, driver+" jobs have: "+strings.Join(i.Applied, ", "))
+	if len(i.Missing) > 0 {
+		n.isolation = append(n.isolation, driver+" jobs lack: "+strings.Join(i.Missing, ", "))
+	}
 }
 
 func (n *Node) openRequester(ctx context.Context) error {
@@ -270,14 +284,14 @@ const patience = 90 * time.Second
 
 // resolveImage pins an image by its digest.
 func (n *Node) resolveImage(ctx context.Context, ref string) (string, error) {
-	if n.cfg.Network.Devnet {
+	if n.cfg.Network.Local() {
 		// On a devnet requester and provider share an engine, so what is only there will do.
 		if image, err := run.ResolveLocal(ctx, run.DefaultEngine, ref); err == nil {
 			return image.Ref, nil
 		}
 	}
 	cfg := run.ImagesConfig{Log: n.log}
-	if n.cfg.Network.Devnet {
+	if n.cfg.Network.Local() {
 		cfg.AllowedRegistries = loopbackRegistry(ref)
 	}
 	images := run.NewImages(cfg)

@@ -3,10 +3,13 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/lode-market/lode/market/chain"
 	"github.com/lode-market/lode/market/pay"
@@ -36,6 +39,9 @@ type payees struct {
 	// credited is told of every grant that grew. It must not block.
 	credited func(lease proto.LeaseID, credit proto.Amount)
 
+	// looks bounds how often strangers make this node ask its RPC server.
+	looks *rate.Limiter
+
 	mu    sync.Mutex
 	books map[proto.ChannelID]*payeeBook
 }
@@ -48,6 +54,7 @@ type payeeBook struct {
 	// serves them in this order.
 	wants []want
 	seen  time.Time // when the chain was last read
+	users int       // who may still write it; guarded by payees.mu
 }
 
 type want struct {
@@ -55,9 +62,14 @@ type want struct {
 	amount proto.Amount
 }
 
+// looksPerSecond is more than honest requesters need and less than a free RPC
+// endpoint gives.
+const looksPerSecond = 20
+
 // load takes up the books of an earlier process.
 func (p *payees) load(ctx context.Context) error {
 	p.books = make(map[proto.ChannelID]*payeeBook)
+	p.looks = rate.NewLimiter(looksPerSecond, 4*looksPerSecond)
 	return p.store.View(ctx, func(tx *store.Tx) error {
 		books, err := tx.Payees()
 		if err != nil {
@@ -84,15 +96,30 @@ func (p *payees) entry(key proto.ChannelKey) *payeeBook {
 	return e
 }
 
-// forget drops a book that never held anything.
-func (p *payees) forget(id proto.ChannelID) {
+// use returns a channel's book for somebody who may be the first to write it, and
+// what to call when done: a book that holds nothing then, and that nobody else
+// uses, is dropped.
+func (p *payees) use(key proto.ChannelKey) (e *payeeBook, done func()) {
+	e = p.entry(key)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e, ok := p.books[id]; ok && e.mu.TryLock() {
-		if e.book.Voucher.Cumulative.IsZero() && len(e.book.Grants) == 0 && e.book.Finished.IsZero() {
-			delete(p.books, id)
+	if now, ok := p.books[key.ID()]; ok {
+		e = now // dropped and made again between the two locks
+	} else {
+		p.books[key.ID()] = e
+	}
+	e.users++
+	p.mu.Unlock()
+	return e, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if e.users--; e.users > 0 {
+			return
 		}
-		e.mu.Unlock()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.book.Voucher.Cumulative.IsZero() && len(e.book.Grants) == 0 && e.book.Finished.IsZero() {
+			delete(p.books, key.ID())
+		}
 	}
 }
 
@@ -184,7 +211,8 @@ func (p *payees) refresh(ctx context.Context, e *payeeBook) error {
 // open takes the first voucher, gives the lease its first credit, and writes the
 // lease in the same step.
 func (p *payees) open(ctx context.Context, key proto.ChannelKey, v proto.Voucher, lease proto.LeaseID, first proto.Amount, insert func(*store.Tx) error) error {
-	e := p.entry(key)
+	e, done := p.use(key)
+	defer done()
 	attempt := func() error {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -198,14 +226,15 @@ func (p *payees) open(ctx context.Context, key proto.ChannelKey, v proto.Voucher
 	}
 	err := attempt()
 	if errors.Is(err, proto.Refuse(proto.CodeUnderfunded, "", "", "")) {
-		// The deposit may be younger than our last look.
+		// The deposit may be younger than our last look. Channels that do not exist
+		// cost their inventors nothing, so looks are few.
+		if !p.looks.Allow() {
+			return proto.Refuse(proto.CodeRateLimited, "many channels that are not funded", fmt.Sprintf("at most %v a second", p.looks.Limit()), "try again in a moment")
+		}
 		if err := p.refresh(ctx, e); err != nil {
 			return err
 		}
 		err = attempt()
-	}
-	if err != nil {
-		p.forget(key.ID())
 	}
 	return err
 }

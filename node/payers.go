@@ -48,9 +48,6 @@ type payers struct {
 type payerBook struct {
 	mu   sync.Mutex
 	book *pay.Payer
-	// unsynced: the channel is known from the chain only. What was signed on it
-	// is not, so nothing may be signed before the payee has told.
-	unsynced bool
 	// reserved is the most that each live lease may come to, so that leases
 	// which start together do not count on the same deposit.
 	reserved map[proto.LeaseID]proto.Amount
@@ -129,7 +126,7 @@ func (p *payers) load(ctx context.Context, from uint64) error {
 			continue
 		}
 		p.log.Info("found a channel of this account on the chain", "channel", o.Key.ID(), "payee", o.Key.Payee)
-		p.books[o.Key.ID()] = &payerBook{book: &pay.Payer{Key: o.Key}, unsynced: true}
+		p.books[o.Key.ID()] = &payerBook{book: &pay.Payer{Key: o.Key, Unsynced: true}}
 	}
 	return nil
 }
@@ -191,7 +188,7 @@ func (p *payers) raise(ctx context.Context, key proto.ChannelKey, lease proto.Le
 	e := p.entry(key)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.unsynced {
+	if e.book.Unsynced {
 		return v, promised, fmt.Errorf("channel %s: what was signed on it before is not known here", key.ID())
 	}
 	next := e.book.Clone()
@@ -262,30 +259,36 @@ func (p *payers) refreshAll(ctx context.Context, reorged bool) error {
 	return errors.Join(errs...)
 }
 
-// choose returns the key of the channel to use with a provider: the open one
-// with most free money, or a new one with a random salt, so that two machines
-// with the same account never share a key.
-func (p *payers) choose(payee, payeeSigner common.Address, closeDelay uint32) (key proto.ChannelKey, free proto.Amount) {
-	found := false
+// choose returns the key of the channel to use with a provider: the open one with
+// most free money, else one whose first deposit is still on its way or never got
+// through, else a new one. Its salt is random, so that two machines with the same
+// account never share a key.
+func (p *payers) choose(payee, payeeSigner common.Address, closeDelay uint32) proto.ChannelKey {
+	var key proto.ChannelKey
+	var most proto.Amount
+	found, funded := false, false
 	for _, e := range p.all() {
 		e.mu.Lock()
-		b := e.book
-		fits := b.Key.Payee == payee && b.Key.PayeeSigner == payeeSigner && b.Key.Token == p.token && b.Key.CloseDelay >= closeDelay &&
-			!b.State.Closed && b.State.ClosesAt.IsZero() && !b.State.Deposited.IsZero()
-		if f := e.free(); fits && (!found || free.Less(f)) {
-			key, free, found = b.Key, f, true
-		}
+		b, free := e.book, e.free()
 		e.mu.Unlock()
+		if b.Key.Payee != payee || b.Key.PayeeSigner != payeeSigner || b.Key.Token != p.token || b.Key.PayerSigner != p.signer.Address() ||
+			b.Key.CloseDelay < closeDelay || b.State.Closed || !b.State.ClosesAt.IsZero() {
+			continue
+		}
+		opened := !b.State.Deposited.IsZero()
+		if !found || (opened && (!funded || most.Less(free))) {
+			key, most, found, funded = b.Key, free, true, opened
+		}
 	}
 	if found {
-		return key, free
+		return key
 	}
 	var salt [8]byte
 	rand.Read(salt[:]) // never fails, by its documentation
 	return proto.ChannelKey{
 		Payer: p.sender.Address(), PayerSigner: p.signer.Address(), Payee: payee, PayeeSigner: payeeSigner,
 		Token: p.token, CloseDelay: closeDelay, Salt: binary.BigEndian.Uint64(salt[:]),
-	}, proto.Amount{}
+	}
 }
 
 // lockFunding returns the lock under which the channel with payee is chosen and
@@ -313,14 +316,16 @@ func (p *payers) deposit(ctx context.Context, deposits ...chain.Deposit) ([]chai
 	p.depositing.Lock() // an approval replaces the one before
 	defer p.depositing.Unlock()
 	var total proto.Amount
+	before := make([]proto.Amount, len(deposits))
 	intent := ""
-	for _, d := range deposits {
+	for i, d := range deposits {
 		total = total.Add(d.Amount)
 		e := p.entry(d.Key)
 		// The book is on disk before the money moves: after a crash the channel
 		// is known here, whether the deposit got through or not.
 		e.mu.Lock()
-		intent += fmt.Sprintf(" %s after %s", d.Key.ID(), e.book.State.Deposited)
+		before[i] = e.book.State.Deposited
+		intent += fmt.Sprintf(" %s after %s", d.Key.ID(), before[i])
 		err := p.change(ctx, e, func(*pay.Payer) error { return nil }, nil)
 		e.mu.Unlock()
 		if err != nil {
@@ -362,10 +367,36 @@ func (p *payers) deposit(ctx context.Context, deposits ...chain.Deposit) ([]chai
 			}
 		}
 	}
-	for _, d := range deposits {
-		err = errors.Join(err, p.refresh(ctx, p.entry(d.Key)))
+	if err != nil {
+		return receipts, err
 	}
-	return receipts, err
+	for i, d := range deposits {
+		if err := p.awaitDeposited(ctx, p.entry(d.Key), before[i]); err != nil {
+			return receipts, err
+		}
+	}
+	return receipts, nil
+}
+
+// awaitDeposited reads a channel until it holds more than before: another server
+// than the one that gave the receipt may be a few blocks behind.
+func (p *payers) awaitDeposited(ctx context.Context, e *payerBook, before proto.Amount) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := p.refresh(ctx, e)
+		e.mu.Lock()
+		there := before.Less(e.book.State.Deposited)
+		e.mu.Unlock()
+		if err == nil && there {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("the deposit is in a block, but channel %s does not show it yet: %w", e.book.ID(), ctx.Err()), err)
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // recover asks the payee for the last voucher of a channel that is known from
@@ -373,7 +404,7 @@ func (p *payers) deposit(ctx context.Context, deposits ...chain.Deposit) ([]chai
 func (p *payers) recover(ctx context.Context, key proto.ChannelKey) error {
 	e := p.entry(key)
 	e.mu.Lock()
-	unsynced := e.unsynced
+	unsynced := e.book.Unsynced
 	e.mu.Unlock()
 	if !unsynced {
 		return nil
@@ -387,16 +418,13 @@ func (p *payers) recover(ctx context.Context, key proto.ChannelKey) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := p.change(ctx, e, func(b *pay.Payer) error {
+	return p.change(ctx, e, func(b *pay.Payer) error {
+		b.Unsynced = false
 		if v.Signature.IsZero() {
 			return nil // the payee holds none
 		}
 		return b.Recover(v, p.domain)
-	}, nil); err != nil {
-		return err
-	}
-	e.unsynced = false
-	return nil
+	}, nil)
 }
 
 // checkSettlement checks the payee's consent against this side's own book: it never

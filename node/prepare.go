@@ -32,10 +32,14 @@ const (
 func (l *providerLease) prepare(ctx context.Context) market.ProviderEvent {
 	ctx, cancel := context.WithTimeout(ctx, l.p.cfg.PrepareTime)
 	defer cancel()
+	driver := l.p.drivers[l.terms.Driver]
+	if driver == nil {
+		return market.ProviderPrepareFailed{Detail: "the provider no longer runs " + string(l.terms.Driver) + " jobs"}
+	}
 	err := l.bring(ctx)
 	if err == nil {
-		err = l.p.drivers[proto.Driver(l.job.Driver)].Prepare(ctx, l.spec(), func(p run.Progress) {
-			l.events.Append(wire.Preparing{Stage: p.Step, Done: uint64(p.Done), Total: uint64(p.Total)})
+		err = driver.Prepare(ctx, l.spec(), func(p run.Progress) {
+			l.emit(wire.Preparing{Stage: p.Step, Done: uint64(p.Done), Total: uint64(p.Total)})
 		})
 	}
 	if err != nil {
@@ -44,10 +48,11 @@ func (l *providerLease) prepare(ctx context.Context) market.ProviderEvent {
 	return market.ProviderPrepared{}
 }
 
-// bring fetches module and inputs, and lays them out as files.
+// bring fetches module and inputs, and lays them out as files. All inputs
+// together fit into the disk that the terms give, and leave room for outputs.
 func (l *providerLease) bring(ctx context.Context) error {
-	limits := data.Limits{Bytes: l.p.cfg.MaxInputs, Entries: maxEntries, Depth: maxDepth}
 	if l.job.Module != nil {
+		limits := data.Limits{Bytes: run.MaxModule, Entries: 1, Depth: 1}
 		if err := l.fetch(ctx, "module", *l.job.Module, limits); err != nil {
 			return err
 		}
@@ -55,10 +60,18 @@ func (l *providerLease) bring(ctx context.Context) error {
 			return err
 		}
 	}
+	left := data.Limits{Bytes: min(l.p.cfg.MaxInputs, l.job.Resources.Disk-proto.LeastDisk), Entries: maxEntries, Depth: maxDepth}
+	l.brought = 0
 	for i, in := range l.job.Inputs {
-		if err := l.fetch(ctx, in.Path, in.Root, limits); err != nil {
+		if err := l.fetch(ctx, in.Path, in.Root, left); err != nil {
 			return err
 		}
+		size, err := l.p.data.Measure(ctx, in.Root, left)
+		if err != nil {
+			return fmt.Errorf("%s: %w; inputs and outputs share the disk that the job asks for", in.Path, err)
+		}
+		l.brought += size.Bytes
+		left.Bytes, left.Entries = left.Bytes-size.Bytes, left.Entries-size.Entries
 		dest := l.inputPath(i)
 		if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
 			return err
@@ -66,7 +79,7 @@ func (l *providerLease) bring(ctx context.Context) error {
 		if _, err := os.Lstat(dest); err == nil {
 			continue // an export is there whole or not at all
 		}
-		if _, err := l.p.data.Export(ctx, in.Root, dest, limits); err != nil {
+		if _, err := l.p.data.Export(ctx, in.Root, dest, data.Limits{Bytes: size.Bytes, Entries: size.Entries, Depth: maxDepth}); err != nil {
 			return err
 		}
 	}
@@ -74,16 +87,12 @@ func (l *providerLease) bring(ctx context.Context) error {
 }
 
 func (l *providerLease) fetch(ctx context.Context, what string, root cid.Cid, limits data.Limits) error {
-	peer, err := wire.PeerID(l.requester)
-	if err != nil {
-		return err
-	}
 	var told int64
-	err = l.p.data.Fetch(ctx, root, peer, limits, func(p data.Progress) {
+	err := fetchFrom(ctx, l.p.data, l.requester, root, limits, func(p data.Progress) {
 		const step = 4 << 20
 		if p.Bytes-told >= step {
 			told = p.Bytes
-			l.events.Append(wire.Preparing{Stage: "fetch " + cut(what, 40), Done: uint64(p.Bytes)})
+			l.emit(wire.Preparing{Stage: "fetch " + cut(what, 40), Done: uint64(p.Bytes)})
 		}
 	})
 	if err != nil {
@@ -126,13 +135,14 @@ func (p *provider) module(ctx context.Context, root cid.Cid, limits data.Limits)
 		p.mu.Lock()
 		p.modules[root.String()] = digest
 		p.mu.Unlock()
-		return nil, nil
+		now := p.now()
+		return nil, os.Chtimes(path, now, now) // its last use
 	})
 	return err
 }
 
 func (p *provider) modulePath(root cid.Cid) string {
-	return filepath.Join(p.dir, "modules", root.String())
+	return filepath.Join(p.dir, modules, root.String())
 }
 
 func fileDigest(path string) (string, error) {
@@ -152,11 +162,12 @@ func fileDigest(path string) (string, error) {
 func (l *providerLease) spec() run.Spec {
 	t, r := l.terms, l.job.Resources
 	s := run.Spec{
-		ID: l.id.String(), Tenant: t.Channel.Payer.Hex(), Args: l.job.Args, Inputs: make(map[string]string),
+		ID: l.id.String(), Tenant: t.Channel.PayerSigner.Hex(), // who signed the terms: anybody may name a payer
+		Args: l.job.Args, Inputs: make(map[string]string),
 		Limits: run.Limits{
 			Memory: r.Memory, CPUMillis: int(r.CPUMillis),
-			// Outputs and scratch share what was asked for.
-			OutputBytes: r.Disk / 2, TmpBytes: r.Disk / 2, OutputDepth: maxDepth, OutputFiles: min(maxEntries, 1024+r.Disk/4096),
+			// Outputs and scratch share what inputs leave of what was asked for.
+			OutputBytes: (r.Disk - l.brought) / 2, TmpBytes: (r.Disk - l.brought) / 2, OutputDepth: maxDepth, OutputFiles: min(maxEntries, 1024+r.Disk/4096),
 		},
 		Deterministic: l.job.Deterministic, Seed: uint64(l.job.Seed),
 		Grace: t.Grace, MaxUsage: t.MaxDuration,
@@ -181,9 +192,12 @@ func (l *providerLease) spec() run.Spec {
 }
 
 // collect takes what the job left in its outputs into the block store.
-func (l *providerLease) collect(ctx context.Context, task run.Task) market.ProviderEvent {
-	if task == nil {
-		return market.ProviderCollected{}
+func (l *providerLease) collect(ctx context.Context, task run.Task, end proto.End) market.ProviderEvent {
+	switch {
+	case task == nil && end == proto.EndExited:
+		return market.ProviderCollectFailed{Detail: "the outputs did not survive a restart of the provider"}
+	case task == nil:
+		return market.ProviderCollected{} // it never ran
 	}
 	limits := data.Limits{Bytes: l.job.Resources.Disk, Entries: maxEntries, Depth: maxDepth}
 	root, _, err := l.p.data.AddPath(ctx, task.OutputPath(), data.AddOptions{Limits: limits})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -56,6 +57,7 @@ type provider struct {
 	modules  map[string]string // digests of exported modules by CID
 
 	exporting singleflight.Group // by CID
+	opening   singleflight.Group // by lease
 }
 
 var _ wire.Provider = (*provider)(nil)
@@ -92,13 +94,17 @@ func (p *provider) load(ctx context.Context) error {
 		}
 		known[rec.ID.String()] = true
 		p.take(rec.Terms.Resources)
-		l := newProviderLease(p, rec, job)
-		p.leases[rec.ID] = l
+		p.leases[rec.ID] = newProviderLease(p, rec, job)
+	}
+	if err := errors.Join(p.sweep(ctx, known), p.sweepFolders(known)); err != nil {
+		return err
+	}
+	for _, rec := range live {
+		l := p.leases[rec.ID]
 		p.log.Info("going on with a lease", "lease", rec.ID, "state", rec.State)
 		l.start(rec.Resume())
-	}
-	if err := p.sweep(ctx, known); err != nil {
-		return err
+		// What the ledger granted may not have been written into the lease.
+		l.post(market.ProviderCredited{Credit: p.payees.credit(rec.Terms.Channel, rec.ID)})
 	}
 	close(p.ready)
 	return nil
@@ -137,13 +143,70 @@ func (p *provider) sweep(ctx context.Context, live map[string]bool) error {
 	return errors.Join(errs...)
 }
 
+// modules is the folder of modules below that of the leases.
+const modules = "modules"
+
+// moduleLife is how long a module is kept after its last use.
+const moduleLife = time.Hour
+
+// sweepFolders removes what leases that are not live have left: a crash may have
+// come between the end of a lease and the removal of its inputs.
+func (p *provider) sweepFolders(live map[string]bool) error {
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.Name() != modules && !live[e.Name()] {
+			errs = append(errs, os.RemoveAll(filepath.Join(p.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sweepModules removes modules that no live lease uses and none has used for a while.
+func (p *provider) sweepModules() error {
+	dir := filepath.Join(p.dir, modules)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	used := make(map[string]bool)
+	p.mu.Lock()
+	for _, l := range p.leases {
+		if l.job != nil && l.job.Module != nil && l.snapshot().State != market.ProviderFinished {
+			used[l.job.Module.String()] = true
+		}
+	}
+	p.mu.Unlock()
+	var errs []error
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue // gone meanwhile
+		}
+		// What an interrupted export has left has another name, and is old by then.
+		if !used[e.Name()] && p.now().Sub(info.ModTime()) > moduleLife {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+			p.mu.Lock()
+			delete(p.modules, e.Name())
+			p.mu.Unlock()
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Quote answers with signed terms. It takes no capacity.
 func (p *provider) Quote(ctx context.Context, from proto.PeerKey, q proto.Quote) (proto.SignedTerms, error) {
 	if err := p.wait(ctx); err != nil {
 		return proto.SignedTerms{}, err
 	}
 	p.mu.Lock()
-	stopping := p.stopping
+	stopping, used := p.stopping, p.used
 	p.mu.Unlock()
 	n, c := q.Needs, p.cfg
 	refuse := func(code proto.Code, actual, required any, hint string) (proto.SignedTerms, error) {
@@ -158,8 +221,13 @@ func (p *provider) Quote(ctx context.Context, from proto.PeerKey, q proto.Quote)
 		return refuse(proto.CodeUnsupported, fmt.Sprintf("network mode %d", n.Network), "none", "this version runs jobs without a network")
 	case n.Resources.GPUs > 0 && !c.Simulated:
 		return refuse(proto.CodeTooLittle, fmt.Sprintf("%d GPUs asked", n.Resources.GPUs), "none are sold", "")
+	case n.Resources.CPUMillis < proto.LeastCPUMillis || n.Resources.Memory < proto.LeastMemory || n.Resources.Disk < proto.LeastDisk:
+		return refuse(proto.CodeBadJob, resourcesText(n.Resources), "at least "+resourcesText(leastResources), "ask for more")
 	case !fits(n.Resources, proto.Resources{}, c.Resources):
 		return refuse(proto.CodeTooLittle, resourcesText(n.Resources), "at most "+resourcesText(c.Resources), "ask for less")
+	case !fits(n.Resources, used, c.Resources):
+		// Nobody should deposit for what can't be opened now.
+		return refuse(proto.CodeBusy, resourcesText(used)+" in use", resourcesText(n.Resources)+" free", "try again when a lease has ended")
 	case n.Token != p.token || q.Channel.Token != p.token:
 		return refuse(proto.CodeWrongToken, n.Token, p.token, "")
 	case !n.MaxPrice.Amount().IsZero() && n.MaxPrice.Cmp(c.Price) < 0:
@@ -232,14 +300,29 @@ func (p *provider) find(from proto.PeerKey, id proto.LeaseID) (*providerLease, e
 // open checks a lease from all sides, takes capacity, and writes it down with
 // its first voucher. Opening the same lease again finds it.
 func (p *provider) open(ctx context.Context, from proto.PeerKey, o wire.Open) (*providerLease, error) {
-	id := o.Terms.LeaseID(p.domain)
-	if l, err := p.find(from, id); err == nil {
-		return l, nil
-	}
 	job, err := p.checkOpen(from, o)
+	id := o.Terms.LeaseID(p.domain)
+	if l, ferr := p.find(from, id); ferr == nil {
+		return l, nil // whatever has expired since
+	}
 	if err != nil {
 		return nil, err
 	}
+	// One at a time: a requester that got no answer opens again while the first
+	// Open may still wait for the chain.
+	l, err, _ := p.opening.Do(id.String(), func() (any, error) {
+		if l, err := p.find(from, id); err == nil {
+			return l, nil
+		}
+		return p.openOnce(ctx, id, o, job)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.(*providerLease), nil
+}
+
+func (p *provider) openOnce(ctx context.Context, id proto.LeaseID, o wire.Open, job *proto.Job) (*providerLease, error) {
 	if err := p.reserve(o.Terms.Resources); err != nil {
 		return nil, err
 	}
@@ -247,7 +330,10 @@ func (p *provider) open(ctx context.Context, from proto.PeerKey, o wire.Open) (*
 	first := market.FirstCredit(o.Terms.Terms)
 	lease, effects := market.NewProviderLease(id, o.Terms, first)
 	rec.ProviderLease = lease
-	err = p.payees.open(ctx, o.Terms.Channel, o.Voucher, id, first, func(tx *store.Tx) error {
+	l := newProviderLease(p, rec, job)
+	rec.Seq = seqAhead
+	l.rec, l.seen = rec, rec
+	err := p.payees.open(ctx, o.Terms.Channel, o.Voucher, id, first, func(tx *store.Tx) error {
 		if err := tx.UseNonce(o.Terms.Nonce, o.Terms.Expires, p.now()); err != nil {
 			if errors.Is(err, store.ErrExists) {
 				return proto.Refuse(proto.CodeReplayed, "these terms were opened before", "a fresh quote", "ask for a quote again")
@@ -257,10 +343,10 @@ func (p *provider) open(ctx context.Context, from proto.PeerKey, o wire.Open) (*
 		return tx.InsertProviderLease(rec)
 	})
 	if err != nil {
+		l.cancel()
 		p.release(o.Terms.Resources)
 		return nil, err
 	}
-	l := newProviderLease(p, rec, job)
 	p.mu.Lock()
 	p.leases[id] = l
 	p.mu.Unlock()
@@ -276,6 +362,8 @@ func (p *provider) checkOpen(from proto.PeerKey, o wire.Open) (*proto.Job, error
 		return nil, proto.Refuse(proto.CodeTermsNotMine, "opened by "+from.String(), t.RequesterPeer.String(), "terms are for the peer that asked for them")
 	case t.ProviderPeer != p.self:
 		return nil, proto.Refuse(proto.CodeTermsNotMine, "terms of "+t.ProviderPeer.String(), p.self.String(), "")
+	case p.drivers[t.Driver] == nil: // quoted before a restart with other settings
+		return nil, proto.Refuse(proto.CodeUnsupported, "driver "+string(t.Driver), p.driverNames(), "ask for a quote again")
 	case !t.Expires.After(p.now()):
 		return nil, proto.Refuse(proto.CodeExpired, "expired "+t.Expires.UTC().Format(time.RFC3339), "terms younger than "+proto.QuoteLife.String(), "ask for a quote again")
 	}
@@ -292,6 +380,9 @@ func (p *provider) checkOpen(from proto.PeerKey, o wire.Open) (*proto.Job, error
 	if err != nil {
 		return nil, proto.Refuse(proto.CodeBadJob, err.Error(), "", "")
 	}
+	if job.Outputs != proto.Outputs {
+		return nil, proto.Refuse(proto.CodeBadJob, "outputs in "+job.Outputs, proto.Outputs, "write results there")
+	}
 	n := job.Needs()
 	if n.Driver != t.Driver || n.Network != t.Network || !fits(n.Resources, proto.Resources{}, t.Resources) {
 		return nil, proto.Refuse(proto.CodeJobMismatch, "the job needs "+resourcesText(n.Resources), resourcesText(t.Resources), "quote what the job needs")
@@ -300,20 +391,38 @@ func (p *provider) checkOpen(from proto.PeerKey, o wire.Open) (*proto.Job, error
 }
 
 // Settle consents to what the channel's finished leases came to.
-func (p *provider) Settle(ctx context.Context, _ proto.PeerKey, key proto.ChannelKey) (proto.Settlement, error) {
-	if err := p.wait(ctx); err != nil {
+func (p *provider) Settle(ctx context.Context, from proto.PeerKey, key proto.ChannelKey) (proto.Settlement, error) {
+	if err := p.rents(ctx, from, key); err != nil {
 		return proto.Settlement{}, err
 	}
-	// Whoever asks: the money goes to payee and payer alone, and only the total is told.
 	return p.payees.settle(ctx, key)
 }
 
 // Sync returns the last voucher of a channel.
-func (p *provider) Sync(ctx context.Context, _ proto.PeerKey, key proto.ChannelKey) (proto.Voucher, error) {
-	if err := p.wait(ctx); err != nil {
+func (p *provider) Sync(ctx context.Context, from proto.PeerKey, key proto.ChannelKey) (proto.Voucher, error) {
+	if err := p.rents(ctx, from, key); err != nil {
 		return proto.Voucher{}, err
 	}
 	return p.payees.lastVoucher(key), nil
+}
+
+// rents refuses a peer that never rented on the channel. Its key is public, by
+// the chain's logs, and a consent to settle locks or closes it.
+func (p *provider) rents(ctx context.Context, from proto.PeerKey, key proto.ChannelKey) error {
+	if err := p.wait(ctx); err != nil {
+		return err
+	}
+	known := false
+	if err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		known, err = tx.HasRented(from, key.ID())
+		return err
+	}); err != nil {
+		return err
+	}
+	if !known {
+		return proto.Refuse(proto.CodeWrongChannel, key.ID().String(), "a channel on which you rented here", "an unused channel is closed by its payer, with a delay")
+	}
+	return nil
 }
 
 // credited passes a grant on to the lease's actor.
@@ -395,14 +504,19 @@ func (p *provider) reap(ctx context.Context) error {
 		}
 		p.data.Revoke(rec.ID.String())
 		rec.Released = true
-		if err := p.store.Update(ctx, func(tx *store.Tx) error { return tx.PutProviderLease(rec) }); err != nil {
+		if err := p.store.Update(ctx, func(tx *store.Tx) error {
+			if rec.Receipt.Due.IsZero() {
+				return tx.DeleteProviderLease(rec.ID) // strangers can make any number of these
+			}
+			return tx.PutProviderLease(rec)
+		}); err != nil {
 			return err
 		}
 		p.mu.Lock()
 		delete(p.leases, rec.ID)
 		p.mu.Unlock()
 	}
-	return nil
+	return p.sweepModules()
 }
 
 // stop refuses new leases.
@@ -416,6 +530,8 @@ func (p *provider) stop() {
 func (p *provider) jobDir(id proto.LeaseID) string { return filepath.Join(p.dir, id.String()) }
 
 func (p *provider) removeJobDir(id proto.LeaseID) error { return os.RemoveAll(p.jobDir(id)) }
+
+var leastResources = proto.Resources{CPUMillis: proto.LeastCPUMillis, Memory: proto.LeastMemory, Disk: proto.LeastDisk}
 
 // fits reports whether want fits into have beside what is used.
 func fits(want, used, have proto.Resources) bool {

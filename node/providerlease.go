@@ -31,15 +31,24 @@ type providerLease struct {
 	events    *wire.EventLog
 	box       *mailbox
 
+	// ctx ends with the lease, and with it what prepares it; preparing is what
+	// still does.
+	ctx       context.Context
+	cancel    context.CancelFunc
+	preparing sync.WaitGroup
+
 	// Owned by the actor.
 	rec    store.ProviderLease
 	task   run.Task
 	meter  *time.Timer // reads the meter when credit runs low
 	paused bool        // by us, because a reorg took the money back
 
-	mu   sync.Mutex
-	seen store.ProviderLease // a copy of rec for lists
-	log  logPosition
+	mu       sync.Mutex
+	seen     store.ProviderLease // a copy of rec for lists
+	log      logPosition
+	stamping bool // more event numbers are being reserved
+	// brought is what the inputs take of the disk that was asked for, in bytes.
+	brought int64
 }
 
 // logPosition is how far the shim's events were taken over.
@@ -49,10 +58,25 @@ type logPosition struct {
 }
 
 func newProviderLease(p *provider, rec store.ProviderLease, job *proto.Job) *providerLease {
-	return &providerLease{
+	l := &providerLease{
 		p: p, id: rec.ID, requester: rec.Terms.RequesterPeer, channel: rec.Terms.Channel, terms: rec.Terms, job: job,
 		events: wire.NewEventLog(rec.Seq), box: newMailbox(),
 		rec: rec, seen: rec, log: logPosition{rec.LogSeq, rec.LogOffsets},
+	}
+	l.ctx, l.cancel = context.WithCancel(p.ctx)
+	return l
+}
+
+// emit tells the requester something. Event numbers are reserved on disk before
+// they run out, so that none is used twice, whatever happens.
+func (l *providerLease) emit(b wire.EventBody) {
+	last := l.events.Append(b)
+	l.mu.Lock()
+	low := last+seqAhead/4 > l.seen.Seq && !l.stamping
+	l.stamping = l.stamping || low
+	l.mu.Unlock()
+	if low {
+		l.box.post(l.checkpoint)
 	}
 }
 
@@ -155,6 +179,7 @@ func (l *providerLease) finish(ctx context.Context, rec *store.ProviderLease) er
 	}
 	r.Signature = sig
 	rec.Receipt, rec.Ended = r, l.p.now()
+	rec.Job = nil // not needed any more
 	return l.p.payees.finish(ctx, rec.Terms.Channel, l.id, r.Due, func(tx *store.Tx) error { return tx.PutProviderLease(*rec) })
 }
 
@@ -164,12 +189,16 @@ func (l *providerLease) perform(effects []market.ProviderEffect, before market.P
 	for _, e := range effects {
 		switch e := e.(type) {
 		case market.PrepareJob:
-			l.p.done.Go(func() { l.post(l.prepare(l.p.ctx)) })
+			l.preparing.Add(1)
+			l.p.done.Go(func() {
+				defer l.preparing.Done()
+				l.post(l.prepare(l.ctx))
+			})
 		case market.AskCredit:
 			if err := l.p.payees.want(l.p.ctx, l.rec.Terms.Channel, l.id, e.Want); err != nil {
 				l.p.log.Error("ask for credit", "lease", l.id, "err", err)
 			}
-			l.events.Append(wire.Usage{Usage: l.rec.Usage, Due: l.rec.Due(), Want: e.Want})
+			l.emit(wire.Usage{Usage: l.rec.Usage, Due: l.rec.Due(), Want: e.Want})
 		case market.StartJob:
 			l.startJob(e)
 		case market.CoverJob:
@@ -180,18 +209,24 @@ func (l *providerLease) perform(effects []market.ProviderEffect, before market.P
 				l.p.log.Error("cover", "lease", l.id, "err", err)
 			}
 		case market.StopJob:
+			if l.task == nil {
+				break // it did not survive a restart
+			}
 			if err := l.task.Stop(l.p.ctx, stopCodes[e.End]); err != nil && !errors.Is(err, run.ErrGone) {
 				l.p.log.Error("stop", "lease", l.id, "err", err)
 			}
 		case market.RecoverJob:
 			l.recoverJob()
 		case market.CollectResult:
-			task := l.task
-			l.p.done.Go(func() { l.post(l.collect(l.p.ctx, task)) })
+			if l.task == nil {
+				l.task = l.ended()
+			}
+			task, end := l.task, l.rec.End
+			l.p.done.Go(func() { l.post(l.collect(l.p.ctx, task, end)) })
 		case market.FinishLease:
 			l.finished()
 		case market.Notify:
-			l.events.Append(l.stateEvent(before, e))
+			l.emit(l.stateEvent(before, e))
 		}
 	}
 }
@@ -204,6 +239,20 @@ func (l *providerLease) stateEvent(before market.ProviderState, n market.Notify)
 		return wire.Thawed{}
 	}
 	return wire.Started{}
+}
+
+// ended finds a job again that had ended when the node was restarted, for its
+// outputs; nil when there is none.
+func (l *providerLease) ended() run.Task {
+	driver := l.p.drivers[l.terms.Driver]
+	if driver == nil {
+		return nil
+	}
+	task, err := driver.Recover(l.p.ctx, l.id.String())
+	if err != nil && !errors.Is(err, run.ErrUnknown) && !errors.Is(err, run.ErrGone) {
+		l.p.log.Error("find an ended job", "lease", l.id, "err", err)
+	}
+	return task
 }
 
 func (l *providerLease) startJob(e market.StartJob) {
@@ -221,6 +270,10 @@ func (l *providerLease) startJob(e market.StartJob) {
 
 // recoverJob finds the shim again after a restart.
 func (l *providerLease) recoverJob() {
+	if l.p.drivers[l.terms.Driver] == nil {
+		l.apply(market.ProviderExited{End: proto.EndProviderRestarted, Usage: l.rec.Usage, Detail: "the provider no longer runs " + string(l.terms.Driver) + " jobs"})
+		return
+	}
 	task, err := l.p.drivers[l.terms.Driver].Recover(l.p.ctx, l.id.String())
 	l.task = task
 	switch {
@@ -238,6 +291,7 @@ func (l *providerLease) recoverJob() {
 		l.apply(market.ProviderExited{End: proto.EndProviderRestarted, Usage: l.rec.Usage, Detail: "the job could not be found again"})
 	default:
 		if err == nil {
+			l.retell(task)
 			// Orders that the crash may have swallowed: both are harmless twice.
 			l.perform([]market.ProviderEffect{market.CoverJob{Until: l.rec.Covered()}}, l.rec.State)
 			if l.rec.State == market.ProviderStopping {
@@ -245,6 +299,24 @@ func (l *providerLease) recoverJob() {
 			}
 		}
 		l.pump()
+	}
+}
+
+// retell says again how the job stands: what was said before a restart may not
+// have reached the requester.
+func (l *providerLease) retell(task run.Task) {
+	stats, err := task.Stats(l.p.ctx)
+	if err != nil {
+		l.p.log.Debug("stats", "lease", l.id, "err", err)
+		return
+	}
+	l.paused = stats.State == run.StatePaused
+	switch l.rec.State {
+	case market.ProviderRunning, market.ProviderStopping:
+		l.emit(wire.Started{})
+	case market.ProviderFrozen:
+		l.emit(wire.Started{})
+		l.emit(wire.Frozen{Usage: l.rec.Usage, GraceLeft: stats.GraceLeft})
 	}
 }
 
@@ -318,21 +390,21 @@ func (l *providerLease) hearLog(e run.Event) {
 	offset := l.log.offsets[i]
 	l.log.offsets[i] += uint64(len(e.Data))
 	l.log.seq = e.Seq
-	reserved := l.seen.Seq
 	l.mu.Unlock()
 	for data := e.Data; len(data) > 0; {
 		n := min(len(data), proto.MaxLogChunk)
-		last := l.events.Append(wire.Log{Stream: stream, Offset: offset, Data: data[:n]})
+		l.emit(wire.Log{Stream: stream, Offset: offset, Data: data[:n]})
 		data, offset = data[n:], offset+uint64(n)
-		if last+seqAhead/4 > reserved {
-			l.box.post(l.checkpoint)
-			reserved = last + seqAhead // asked for once
-		}
 	}
 }
 
 // checkpoint reserves more event numbers.
 func (l *providerLease) checkpoint() {
+	defer func() {
+		l.mu.Lock()
+		l.stamping = false
+		l.mu.Unlock()
+	}()
 	rec := l.rec
 	if rec.State == market.ProviderFinished || l.events.Last()+seqAhead/4 <= rec.Seq {
 		return
@@ -376,6 +448,9 @@ func (l *providerLease) checkFunds() {
 func (l *providerLease) finished() {
 	l.p.grantResult(l.rec)
 	l.events.Append(l.finishedEvent())
+	// What prepares a lease that was cancelled holds what the lease holds.
+	l.cancel()
+	l.preparing.Wait()
 	l.p.release(l.rec.Terms.Resources)
 	if l.task != nil {
 		// Outputs are in the block store by now.
@@ -393,7 +468,7 @@ func (l *providerLease) finished() {
 func (l *providerLease) finishedEvent() wire.EventBody {
 	f := wire.Finished{Receipt: l.rec.Receipt, Detail: l.rec.Detail}
 	if root, ok := resultRoot(l.rec); ok {
-		blocks, complete, err := l.p.data.Inline(l.p.ctx, root, proto.MaxInlineResult)
+		blocks, complete, err := l.p.data.Inline(l.p.ctx, root, proto.MaxInlineResult, proto.MaxInlineBlocks)
 		if err != nil {
 			l.p.log.Warn("result can't ride along", "lease", l.id, "err", err) // it is fetched then
 		}
@@ -432,6 +507,7 @@ func (l *providerLease) follow(ctx context.Context, s *wire.LeaseStream, after u
 	if err := s.Accept(l.id); err != nil {
 		return err
 	}
+	l.box.post(l.remind)
 	var events sync.WaitGroup
 	defer events.Wait()
 	defer s.Stop()
@@ -440,6 +516,7 @@ func (l *providerLease) follow(ctx context.Context, s *wire.LeaseStream, after u
 			l.p.log.Debug("requester detached", "lease", l.id, "err", err)
 		}
 	})
+	cancelled := false
 	var paid proto.Amount // by the vouchers of this stream, which can't overtake each other
 	for {
 		m, err := s.Recv()
@@ -460,10 +537,21 @@ func (l *providerLease) follow(ctx context.Context, s *wire.LeaseStream, after u
 			}
 			paid = m.Cumulative
 		case wire.Cancel:
-			l.post(market.ProviderStop{End: proto.EndCancelled})
+			if !cancelled { // once is enough for each stream
+				cancelled = true
+				l.post(market.ProviderStop{End: proto.EndCancelled})
+			}
 		case wire.Ack:
 			l.events.Ack(m.Seq)
 		}
+	}
+}
+
+// remind says again what the lease waits for: a requester that lost the question
+// with its connection would never answer.
+func (l *providerLease) remind() {
+	if l.rec.Credit.Less(l.rec.Asked) {
+		l.emit(wire.Usage{Usage: l.rec.Usage, Due: l.rec.Due(), Want: l.rec.Asked})
 	}
 }
 

@@ -163,7 +163,10 @@ func (r *requester) resolve(ctx context.Context, q *apiv1.SubmitJobRequest) (*pr
 		Resources: proto.Ask{CPUMillis: defaultCPU, Memory: defaultMemory, Disk: defaultDisk},
 	}
 	if doc.Outputs == "" {
-		doc.Outputs = "/out"
+		doc.Outputs = proto.Outputs
+	}
+	if doc.Outputs != proto.Outputs {
+		return nil, fmt.Errorf("outputs are %q; required: %s, the only folder whose content this version keeps", doc.Outputs, proto.Outputs)
 	}
 	a := q.GetResources()
 	for _, set := range []struct {

@@ -32,16 +32,26 @@ type requesterLease struct {
 	dialing  bool
 	backoff  time.Duration
 	promised proto.Amount // by the last voucher, to this lease
-	unpaid   bool         // the provider waits for more than our clock allowed so far
-	blocks   [][]byte
-	err      error
+	// taken: the provider has said that it has the lease.
+	taken bool
+	// began is when this process took the lease up, entered when it came into its
+	// present state, and cancelled when its end was asked for: what patience is
+	// counted from.
+	began, entered, cancelled time.Time
+	unpaid                    bool // the provider waits for more than our clock allowed so far
+	blocks                    [][]byte
+	err                       error
 
 	mu   sync.Mutex
 	seen store.RequesterLease
 }
 
 func newRequesterLease(j *job, rec store.RequesterLease) *requesterLease {
-	return &requesterLease{r: j.r, j: j, id: rec.ID, key: rec.Terms.Channel, box: newMailbox(), rec: rec, seen: rec}
+	now := j.r.now()
+	return &requesterLease{
+		r: j.r, j: j, id: rec.ID, key: rec.Terms.Channel, box: newMailbox(), rec: rec, seen: rec,
+		taken: rec.State != market.RequesterOpening, began: now, entered: now,
+	}
 }
 
 func (l *requesterLease) post(ev market.RequesterEvent) { l.box.post(func() { l.apply(ev) }) }
@@ -200,12 +210,46 @@ func (l *requesterLease) tick() {
 	if l.unpaid && l.conn != nil && (l.rec.State == market.RequesterRunning || l.rec.State == market.RequesterFrozen) {
 		l.apply(market.RequesterTick{Now: now})
 	}
-	if patience := l.rec.Terms.Grace + l.r.patience; l.conn == nil && !l.rec.Cut.IsZero() && now.Sub(l.rec.Cut) > patience {
-		switch l.rec.State {
-		case market.RequesterOpening, market.RequesterPreparing, market.RequesterRunning, market.RequesterFrozen:
-			l.apply(market.RequesterGaveUp{Reason: fmt.Sprintf("nothing was heard for %s", patience)})
-		}
+	if reason := l.lostPatience(now); reason != "" {
+		l.apply(market.RequesterGaveUp{Reason: reason})
 	}
+}
+
+// preparePatience is how long a provider may prepare: twice what a cautious one
+// takes before it gives up itself.
+const preparePatience = 30 * time.Minute
+
+// lostPatience says why a lease is given up, or nothing. A provider that is
+// silent is not the only one that holds a job for ever: one may give signs of
+// life and nothing else.
+func (l *requesterLease) lostPatience(now time.Time) string {
+	patience := l.rec.Terms.Grace + l.r.patience
+	var longest time.Duration // in the present state
+	switch l.rec.State {
+	case market.RequesterOpening:
+		longest = preparePatience
+	case market.RequesterPreparing:
+		longest = preparePatience
+	case market.RequesterRunning:
+		longest = l.rec.Terms.MaxDuration + patience
+	case market.RequesterFrozen:
+		longest = patience
+	default:
+		return ""
+	}
+	silent := l.began
+	if l.rec.Cut.After(silent) {
+		silent = l.rec.Cut
+	}
+	switch {
+	case l.conn == nil && !l.rec.Cut.IsZero() && now.Sub(silent) > patience:
+		return fmt.Sprintf("nothing was heard for %s", patience)
+	case !l.cancelled.IsZero() && now.Sub(l.cancelled) > patience:
+		return fmt.Sprintf("it was not ended within %s of being cancelled", patience)
+	case now.Sub(l.entered) > longest:
+		return fmt.Sprintf("%s for longer than %s", l.rec.State, longest)
+	}
+	return ""
 }
 
 // apply steps the machine: the new state is on disk before its effects happen.
@@ -224,6 +268,12 @@ func (l *requesterLease) apply(ev market.RequesterEvent) {
 		return
 	}
 	changed := l.rec.State != rec.State
+	if changed {
+		l.entered = l.r.now()
+	}
+	if rec.Cancelled && l.cancelled.IsZero() {
+		l.cancelled = l.r.now()
+	}
 	l.set(rec)
 	l.perform(effects)
 	if changed {
@@ -353,13 +403,17 @@ func (l *requesterLease) attached(conn *wire.LeaseConn, err error) {
 	l.dialing = false
 	var refusal *proto.Refusal
 	switch {
+	case errors.As(err, &refusal) && final(refusal.Code) && l.rec.State == market.RequesterOpening:
+		// An Open before this one may have been taken, and run on the first
+		// voucher: what was signed stays booked.
+		l.apply(market.RequesterGaveUp{Reason: refusal.Error()})
 	case errors.As(err, &refusal) && final(refusal.Code):
 		l.apply(market.RequesterRefusedBy{Reason: refusal.Error()})
 	case err != nil:
 		l.r.log.Info("provider not reached", "lease", l.id, "err", err)
 		l.apply(market.RequesterCut{Now: l.r.now()})
 	default:
-		l.conn, l.backoff = conn, 0
+		l.conn, l.backoff, l.taken = conn, 0, true
 		l.apply(market.RequesterAccepted{Now: l.r.now()})
 		l.r.done.Go(func() { l.listen(conn) })
 	}
@@ -389,7 +443,10 @@ func (l *requesterLease) listen(conn *wire.LeaseConn) {
 			})
 			return
 		}
-		l.box.post(func() { l.hear(conn, e) })
+		// One at a time: a provider that floods waits for its own events.
+		if !l.box.do(func() { l.hear(conn, e) }) {
+			return
+		}
 	}
 }
 
@@ -491,11 +548,7 @@ func (l *requesterLease) fetch(rec store.RequesterLease, blocks [][]byte) market
 			}
 			// What rode along was not the result; it may be had by name.
 		}
-		peer, err := wire.PeerID(rec.Terms.ProviderPeer)
-		if err != nil {
-			return err
-		}
-		return l.r.data.Fetch(ctx, root, peer, l.resultLimits(), nil)
+		return fetchFrom(ctx, l.r.data, rec.Terms.ProviderPeer, root, l.resultLimits(), nil)
 	}()
 	if err != nil {
 		return market.RequesterFetchedResult{Err: err.Error()}

@@ -82,7 +82,7 @@ func (h handlers) Deposit(ctx context.Context, req *connect.Request[apiv1.Deposi
 		if !ok {
 			return nil, api.Fail(api.KindUser, "UNKNOWN_PROVIDER", fmt.Errorf("no offer of %s is known; required: a provider of `lode offers`, whose signer the channel has to name", d.GetPayee()))
 		}
-		key, _ := n.payers.choose(o.Identity.Payee, o.Identity.PayeeSigner, o.MinCloseDelay)
+		key := n.payers.choose(o.Identity.Payee, o.Identity.PayeeSigner, o.MinCloseDelay)
 		deposits = append(deposits, chain.Deposit{Key: key, Amount: amount})
 		res.Channels = append(res.Channels, key.ID().String())
 	}

@@ -80,11 +80,13 @@ type StatusResponse struct {
 	Provides   bool                   `protobuf:"varint,12,opt,name=provides,proto3" json:"provides,omitempty"`
 	ChainError string                 `protobuf:"bytes,13,opt,name=chain_error,json=chainError,proto3" json:"chain_error,omitempty"`
 	// isolation says what keeps jobs apart on this machine and what could not be had.
-	Isolation     []string `protobuf:"bytes,14,rep,name=isolation,proto3" json:"isolation,omitempty"`
-	Devnet        bool     `protobuf:"varint,15,opt,name=devnet,proto3" json:"devnet,omitempty"`
-	Token         string   `protobuf:"bytes,16,opt,name=token,proto3" json:"token,omitempty"`
-	Symbol        string   `protobuf:"bytes,17,opt,name=symbol,proto3" json:"symbol,omitempty"`
-	Decimals      uint32   `protobuf:"varint,18,opt,name=decimals,proto3" json:"decimals,omitempty"`
+	Isolation []string `protobuf:"bytes,14,rep,name=isolation,proto3" json:"isolation,omitempty"`
+	Devnet    bool     `protobuf:"varint,15,opt,name=devnet,proto3" json:"devnet,omitempty"`
+	Token     string   `protobuf:"bytes,16,opt,name=token,proto3" json:"token,omitempty"`
+	Symbol    string   `protobuf:"bytes,17,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	Decimals  uint32   `protobuf:"varint,18,opt,name=decimals,proto3" json:"decimals,omitempty"`
+	// stays: the node runs until it is told to end, not just as long as one command.
+	Stays         bool `protobuf:"varint,19,opt,name=stays,proto3" json:"stays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +245,13 @@ func (x *StatusResponse) GetDecimals() uint32 {
 		return x.Decimals
 	}
 	return 0
+}
+
+func (x *StatusResponse) GetStays() bool {
+	if x != nil {
+		return x.Stays
+	}
+	return false
 }
 
 type Resources struct {
@@ -3067,7 +3076,7 @@ var File_lode_api_v1_api_proto protoreflect.FileDescriptor
 const file_lode_api_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"\x15lode/api/v1/api.proto\x12\vlode.api.v1\"\x0f\n" +
-	"\rStatusRequest\"\xdd\x03\n" +
+	"\rStatusRequest\"\xf3\x03\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04home\x18\x02 \x01(\tR\x04home\x12\x18\n" +
@@ -3089,7 +3098,8 @@ const file_lode_api_v1_api_proto_rawDesc = "" +
 	"\x06devnet\x18\x0f \x01(\bR\x06devnet\x12\x14\n" +
 	"\x05token\x18\x10 \x01(\tR\x05token\x12\x16\n" +
 	"\x06symbol\x18\x11 \x01(\tR\x06symbol\x12\x1a\n" +
-	"\bdecimals\x18\x12 \x01(\rR\bdecimals\"\xad\x01\n" +
+	"\bdecimals\x18\x12 \x01(\rR\bdecimals\x12\x14\n" +
+	"\x05stays\x18\x13 \x01(\bR\x05stays\"\xad\x01\n" +
 	"\tResources\x12\x1d\n" +
 	"\n" +
 	"cpu_millis\x18\x01 \x01(\rR\tcpuMillis\x12\x16\n" +

@@ -59,6 +59,12 @@ func main() {
 		if err := os.Symlink("/etc/passwd", "/out/link"); err != nil {
 			fail(err)
 		}
+	case "many": // small files, more than ride in one message
+		for i := range 300 {
+			if err := os.WriteFile(fmt.Sprint("/out/", i), []byte(fmt.Sprint(i)), 0o644); err != nil {
+				fail(err)
+			}
+		}
 	case "flood":
 		for i := range 20_000 {
 			fmt.Println("line", i, strings.Repeat("x", 100))
