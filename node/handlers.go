@@ -150,6 +150,7 @@ func (n *Node) offerMessage(o proto.Offer) *apiv1.Offer {
 		Resources: &apiv1.Resources{CpuMillis: r.CPUMillis, Memory: r.Memory, Disk: r.Disk, Gpus: r.GPUs, Vram: r.VRAM, GpuModel: r.GPUModel},
 		Drivers:   drivers, SliceMs: o.Slice.Milliseconds(), StartFee: o.StartFee.String(), MaxDurationMs: o.MaxDuration.Milliseconds(),
 		ExpiresMs: o.Expires.UnixMilli(), Simulated: o.Simulated, Done: uint32(done), Failed: uint32(failed),
+		CloseDelayMs: int64(o.MinCloseDelay) * 1000,
 	}
 }
 

@@ -8,13 +8,15 @@ import (
 
 // flagsFirst moves a command's flags in front of its arguments: urfave/cli v2
 // takes whatever follows the first argument for an argument, and `lode logs JOB -f`
-// has to work all the same. What stands behind `--` is left alone.
+// has to work all the same. What stands behind `--` is left alone. urfave/cli drops
+// a `--` that comes first; a command that takes a job file needs it, to tell the
+// file from an argument of the job that looks like one.
 func flagsFirst(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
 	out, rest := args[:1:1], args[1:]
-	flags, commands := app.Flags, app.Commands
+	flags, commands, usage := app.Flags, app.Commands, ""
 	for {
 		// The flags of this level end at its subcommand's name.
 		var level []string
@@ -25,6 +27,9 @@ func flagsFirst(app *cli.App, args []string) []string {
 			rest = rest[1:]
 			switch {
 			case arg == "--":
+				if len(positional) == 0 && usage == jobArguments {
+					positional = append(positional, "--")
+				}
 				positional = append(append(positional, "--"), rest...)
 				rest = nil
 			case len(arg) > 1 && arg[0] == '-':
@@ -47,7 +52,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 		if sub == nil {
 			return out
 		}
-		flags, commands = sub.Flags, sub.Subcommands
+		flags, commands, usage = sub.Flags, sub.Subcommands, sub.ArgsUsage
 	}
 }
 

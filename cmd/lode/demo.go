@@ -35,7 +35,9 @@ func demoCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			// Only what an earlier demo left there is replaced.
+			if err := claimFolder(out); err != nil {
+				return err
+			}
 			for _, name := range []string{"devnet", "results", sheetName, summaryName} {
 				if err := os.RemoveAll(filepath.Join(out, name)); err != nil {
 					return err
@@ -57,6 +59,19 @@ func demoCommand() *cli.Command {
 	}
 }
 
+// claimFolder makes the demo's folder, or refuses one that holds something else:
+// what an earlier demo left there is replaced.
+func claimFolder(out string) error {
+	mark := filepath.Join(out, ".lode-demo")
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
+	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s holds what no demo has written; required: another --out, or an empty folder", out)
+	}
+	return errors.Join(os.MkdirAll(out, 0o755), os.WriteFile(mark, nil, 0o644))
+}
+
 const (
 	sheetName   = "sweep.png"
 	summaryName = "summary.json"
@@ -72,7 +87,7 @@ func demo(c *cli.Context, d *testnet.Devnet, out string) error {
 	// themselves, one channel after the other.
 	deposit := &apiv1.DepositRequest{}
 	for _, o := range offers.Msg.GetFits() {
-		fmt.Fprintf(c.App.Writer, "offer of %s: %s LDEV/h\n", o.GetPayee(), money(o.GetPrice(), demoDecimals))
+		fmt.Fprintf(c.App.Writer, "offer of %s: %s DEV/h\n", o.GetPayee(), money(o.GetPrice(), demoDecimals))
 		deposit.Deposits = append(deposit.Deposits, &apiv1.ProviderDeposit{Payee: o.GetPayee(), Amount: demoDeposit})
 	}
 	if _, err := client.Deposit(ctx, connect.NewRequest(deposit)); err != nil {

@@ -21,7 +21,7 @@ env: {LR: "3e-4", N: 3}
 inputs:
   /work: ./src
   /data: ipfs://bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy
-outputs: /result
+outputs: /out
 resources: {cpu: 0.5, memory: 16GB, disk: 1GiB, shm: 64MiB}
 network: none
 max_price: 0.60/h
@@ -39,7 +39,7 @@ seed: -7
 			{Path: "/data", Source: "ipfs://bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"},
 			{Path: "/work", Source: "/home/me/job/src"},
 		},
-		Outputs: "/result", Resources: &apiv1.Resources{CpuMillis: 500, Memory: 16e9, Disk: 1 << 30, Shm: 64 << 20},
+		Outputs: "/out", Resources: &apiv1.Resources{CpuMillis: 500, Memory: 16e9, Disk: 1 << 30, Shm: 64 << 20},
 		MaxPrice: "600000", Budget: "5000000", MaxDurationMs: 6 * 3600 * 1000, Deterministic: true, Seed: -7,
 	}
 	if !proto.Equal(got, want) {

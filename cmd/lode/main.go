@@ -62,7 +62,7 @@ func explain(err error) (text, hint string, code int) {
 	case errors.As(err, &onChain):
 		return err.Error(), "", exitChain
 	case errors.Is(err, context.Canceled):
-		return err.Error(), "", 130
+		return err.Error(), "", exitInterrupted
 	}
 	return err.Error(), "", exitUser
 }
@@ -74,6 +74,8 @@ const (
 	exitJob      = 3
 	exitPeer     = 4
 	exitChain    = 5
+	// exitInterrupted is what shells give for Ctrl-C.
+	exitInterrupted = 130
 )
 
 var exitCodes = map[api.Kind]int{

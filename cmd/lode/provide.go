@@ -44,6 +44,7 @@ func provideCommand() *cli.Command {
 			&cli.DurationFlag{Name: "close-delay", Usage: "the least delay of a channel's closing: how long you have to claim", Value: time.Duration(d.MinCloseDelay) * time.Second},
 			&cli.StringFlag{Name: "exposure", Usage: "how much of a deposit counts before it is final", Value: "0"},
 			&cli.StringFlag{Name: "gas-rate", Usage: "what one coin of the chain (10^18 wei) is worth in the token: claims follow it; 0 claims only when a channel closes"},
+			&cli.BoolFlag{Name: "claim-on-exit", Usage: "claim before the node ends whatever is worth more than its gas, by --gas-rate"},
 			&cli.BoolFlag{Name: "docker", Usage: "also run container jobs, by the Docker engine of this machine"},
 			&cli.BoolFlag{Name: "allow-runc", Usage: "consent to containers on runc where gVisor (runsc) is not installed: a kernel bug is then enough to break out"},
 			&cli.StringSliceFlag{Name: "registry", Usage: "image registry at a private address that jobs may use, host:port; may be repeated"},
@@ -82,6 +83,7 @@ func nodeCommand() *cli.Command {
 
 // serve runs a node in this process until a signal ends it.
 func serve(c *cli.Context, cfg node.Config) (err error) {
+	cfg.Stays = true
 	n, err := node.Start(c.Context, cfg)
 	if err != nil {
 		return err
@@ -138,6 +140,7 @@ func provideFromFlags(c *cli.Context, decimals uint32) (node.Provide, error) {
 	p.StartFee, p.Exposure, p.GasRate = amount("start-fee"), amount("exposure"), amount("gas-rate")
 	p.Resources = lode.Resources{CPUMillis: cpu, Memory: size("memory"), Disk: size("disk")}
 	p.Slice, p.Grace, p.Retention, p.MaxDuration = c.Duration("slice"), c.Duration("grace"), c.Duration("retention"), c.Duration("longest")
+	p.Claim.Shutdown = c.Bool("claim-on-exit")
 	p.MinCloseDelay = uint32(c.Duration("close-delay") / time.Second)
 	p.Docker, p.AllowRunc, p.Registries = c.Bool("docker"), c.Bool("allow-runc"), c.StringSlice("registry")
 	if gpu := c.String("simulate-gpu"); gpu != "" {

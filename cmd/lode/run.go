@@ -20,7 +20,7 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "run",
 		Usage:       "run a job now: logs stream, the result is fetched",
-		ArgsUsage:   "[JOB.yaml] [-- arguments of the job]",
+		ArgsUsage:   jobArguments,
 		Description: "Before money moves, what it may cost is shown and asked about; --yes answers.\nFlags override the job file's fields.",
 		Flags: append(jobFlags(),
 			&cli.StringFlag{Name: "to", Usage: "folder for the result, which must not exist yet (default: lode-out/JOB)"},
@@ -59,6 +59,9 @@ func runCommand() *cli.Command {
 						return errors.Join(jobError(job), err)
 					}
 				}
+				if cancelled && job.GetState() == "cancelled" {
+					return exitCoder{jobError(job), exitInterrupted}
+				}
 				return jobError(job)
 			})
 		},
@@ -69,11 +72,11 @@ func submitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "submit",
 		Usage:     "hand a job to the running node and return: see `lode jobs`, `lode logs`, `lode fetch`",
-		ArgsUsage: "[JOB.yaml] [-- arguments of the job]",
+		ArgsUsage: jobArguments,
 		Flags:     append(jobFlags(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			return withNode(c, func(ctx context.Context, s *session) error {
-				if s.own != nil {
+				if s.own != nil || !s.status.GetStays() {
 					return errors.New("no node runs on this home, and a submitted job outlives this command; required: `lode node` in another terminal, or `lode run` here")
 				}
 				job, err := submit(ctx, c, s)
@@ -97,7 +100,6 @@ func jobFlags() []cli.Flag {
 		&cli.StringFlag{Name: "image", Usage: "container image to run, resolved to a digest first"},
 		&cli.StringSliceFlag{Name: "env", Usage: "variable of the job, NAME=VALUE; may be repeated"},
 		&cli.StringSliceFlag{Name: "input", Usage: "folder or file that the job finds read-only, /path/in/job=./here; may be repeated"},
-		&cli.StringFlag{Name: "outputs", Usage: "the job's folder that is its result (default: /out)"},
 		&cli.StringFlag{Name: "budget", Usage: "the most that the job may cost, such as 5"},
 		&cli.BoolFlag{Name: "deterministic", Usage: "fixed clock and seeded randomness (wasm): the same job gives the same result"},
 		&cli.Int64Flag{Name: "seed", Usage: "seed of a deterministic job"},
@@ -105,6 +107,9 @@ func jobFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask before money moves"},
 	)
 }
+
+// jobArguments is what commands take that run a job.
+const jobArguments = "[JOB.yaml] [-- arguments of the job]"
 
 // submit makes a job of flags and arguments, asks, and hands it to the node.
 func submit(ctx context.Context, c *cli.Context, s *session) (*apiv1.Job, error) {
@@ -147,8 +152,10 @@ func confirm(ctx context.Context, c *cli.Context, s *session, req *apiv1.SubmitJ
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "the cheapest takes %s %s/h; at most %s %s for %s are put into escrow, and what is not used comes back\n",
-		money(fits[0].GetPrice(), s.status.GetDecimals()), s.status.GetSymbol(), formatAmount(most, s.status.GetDecimals()), s.status.GetSymbol(), ms(req.GetMaxDurationMs()))
+	fmt.Fprintf(c.App.ErrWriter, "the cheapest takes %s %s/h; at most %s %s for %s are put into escrow, and what is not used comes back: "+
+		"at once with the provider's consent, else after %s\n",
+		money(fits[0].GetPrice(), s.status.GetDecimals()), s.status.GetSymbol(), formatAmount(most, s.status.GetDecimals()), s.status.GetSymbol(),
+		ms(req.GetMaxDurationMs()), ms(fits[0].GetCloseDelayMs()))
 	return ask(c, "run it?")
 }
 
@@ -216,7 +223,7 @@ func jobRequest(c *cli.Context, s *session) (*apiv1.SubmitJobRequest, error) {
 	if err := resourcesFromFlags(c, req.Resources); err != nil {
 		return nil, err
 	}
-	for flag, field := range map[string]*string{"name": &req.Name, "image": &req.Image, "outputs": &req.Outputs, "provider": &req.Provider} {
+	for flag, field := range map[string]*string{"name": &req.Name, "image": &req.Image, "provider": &req.Provider} {
 		if v := c.String(flag); v != "" {
 			*field = v
 		}
@@ -282,10 +289,12 @@ func jobRequest(c *cli.Context, s *session) (*apiv1.SubmitJobRequest, error) {
 	return req, nil
 }
 
-// splitArguments tells a job file from the arguments behind `--`. urfave/cli has
-// dropped the `--`, but a job file is the first argument or there is none.
+// splitArguments tells a job file from the arguments behind `--`; see flagsFirst.
 func splitArguments(c *cli.Context) (file string, args []string) {
 	args = c.Args().Slice()
+	if len(args) > 0 && args[0] == "--" {
+		return "", args[1:]
+	}
 	if len(args) > 0 && (strings.HasSuffix(args[0], ".yaml") || strings.HasSuffix(args[0], ".yml")) {
 		file, args = args[0], args[1:]
 		if len(args) > 0 && args[0] == "--" {

@@ -43,7 +43,11 @@ func nodeConfig(c *cli.Context) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, err
 	}
-	home, network, err := node.FindHome(c.String("home"), c.String("network"))
+	root, err := filepath.Abs(c.String("home")) // shims are told whole paths
+	if err != nil {
+		return node.Config{}, err
+	}
+	home, network, err := node.FindHome(root, c.String("network"))
 	if err != nil {
 		return node.Config{}, err
 	}

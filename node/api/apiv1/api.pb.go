@@ -362,7 +362,9 @@ type Offer struct {
 	Done          uint32                 `protobuf:"varint,12,opt,name=done,proto3" json:"done,omitempty"`
 	Failed        uint32                 `protobuf:"varint,13,opt,name=failed,proto3" json:"failed,omitempty"`
 	// misfit says why the offer does not fit the needs; empty when it does.
-	Misfit        []*Misfit `protobuf:"bytes,14,rep,name=misfit,proto3" json:"misfit,omitempty"`
+	Misfit []*Misfit `protobuf:"bytes,14,rep,name=misfit,proto3" json:"misfit,omitempty"`
+	// close_delay_ms is how long a channel takes to close without the provider's consent.
+	CloseDelayMs  int64 `protobuf:"varint,15,opt,name=close_delay_ms,json=closeDelayMs,proto3" json:"close_delay_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -493,6 +495,13 @@ func (x *Offer) GetMisfit() []*Misfit {
 		return x.Misfit
 	}
 	return nil
+}
+
+func (x *Offer) GetCloseDelayMs() int64 {
+	if x != nil {
+		return x.CloseDelayMs
+	}
+	return 0
 }
 
 type Misfit struct {
@@ -3108,7 +3117,7 @@ const file_lode_api_v1_api_proto_rawDesc = "" +
 	"\x03shm\x18\x04 \x01(\x04R\x03shm\x12\x12\n" +
 	"\x04gpus\x18\x05 \x01(\rR\x04gpus\x12\x12\n" +
 	"\x04vram\x18\x06 \x01(\x04R\x04vram\x12\x1b\n" +
-	"\tgpu_model\x18\a \x01(\tR\bgpuModel\"\xa8\x03\n" +
+	"\tgpu_model\x18\a \x01(\tR\bgpuModel\"\xce\x03\n" +
 	"\x05Offer\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\tR\x06peerId\x12\x14\n" +
 	"\x05payee\x18\x02 \x01(\tR\x05payee\x12\x14\n" +
@@ -3125,7 +3134,8 @@ const file_lode_api_v1_api_proto_rawDesc = "" +
 	"\tsimulated\x18\v \x01(\bR\tsimulated\x12\x12\n" +
 	"\x04done\x18\f \x01(\rR\x04done\x12\x16\n" +
 	"\x06failed\x18\r \x01(\rR\x06failed\x12+\n" +
-	"\x06misfit\x18\x0e \x03(\v2\x13.lode.api.v1.MisfitR\x06misfit\"\\\n" +
+	"\x06misfit\x18\x0e \x03(\v2\x13.lode.api.v1.MisfitR\x06misfit\x12$\n" +
+	"\x0eclose_delay_ms\x18\x0f \x01(\x03R\fcloseDelayMs\"\\\n" +
 	"\x06Misfit\x12\x1e\n" +
 	"\n" +
 	"constraint\x18\x01 \x01(\tR\n" +
