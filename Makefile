@@ -24,6 +24,8 @@ devnet: build ## a market on this machine, until Ctrl-C
 test: node-modules ## all tests: go vet, forge, Go with the race detector (10 minutes)
 	$(GO) vet ./...
 	cd contracts && ./forge.js test
+	@docker version >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] || \
+		echo "no Docker engine answers, or this is not root: the tests of containers are skipped"
 	$(GO) test -race -timeout 40m ./...
 
 lint: node-modules ## formatting, vet, the message definitions' own lint
