@@ -30,6 +30,7 @@ type job struct {
 	output *jobLog
 	resume *store.RequesterLease // a lease of an earlier process
 	cancel context.CancelFunc    // ends the search
+	spent  proto.Amount          // of the budget, on leases that nobody took
 	ctx    context.Context
 
 	mu    sync.Mutex
@@ -71,6 +72,7 @@ func (j *job) run() {
 	for err == nil && !l.taken && l.rec.State.Ended() && j.ctx.Err() == nil {
 		// No provider took it: the answer to Open was lost, and the lease with it.
 		j.note(fmt.Sprintf("%s did not take the job: %s", l.key.Payee, l.rec.Detail))
+		j.spent = j.spent.Add(l.rec.Allowed) // which its provider may claim all the same
 		if !j.searchAgain() {
 			break
 		}
@@ -144,6 +146,10 @@ func (j *job) search() (*requesterLease, error) {
 			if errors.As(err, &c) {
 				chainErr = err
 			}
+			if errors.Is(err, errFunding) {
+				busy, pause = true, busyFirst
+				continue
+			}
 			busy = busy || errors.Is(err, proto.Refuse(proto.CodeBusy, "", "", "")) || errors.Is(err, proto.Refuse(proto.CodeShuttingDown, "", "", ""))
 			if line := fmt.Sprintf("%s: %v", m.Offer.Identity.Payee, err); !told[line] {
 				told[line] = true
@@ -187,6 +193,9 @@ func isOurs(err error) bool {
 	return errors.Is(err, ErrNoFunds) || errors.Is(err, errBudget) || errors.As(err, &c) && !passing
 }
 
+// errFunding is returned while another job of this node funds the channel.
+var errFunding = errors.New("another job is funding the channel")
+
 // errBudget is wrapped when the budget does not reach for a single slice.
 var errBudget = errors.New("deposit too small")
 
@@ -205,10 +214,11 @@ func (j *job) try(o proto.Offer, needs proto.Needs) (*requesterLease, error) {
 			"money in a channel with it could stay there for so long")
 	}
 	if j.rec.Budget != (proto.Amount{}) {
-		afford := o.Price.Covers(j.rec.Budget.Sub(o.StartFee))
+		budget := j.rec.Budget.Sub(j.spent)
+		afford := o.Price.Covers(budget.Sub(o.StartFee))
 		if afford < o.Slice {
 			return nil, fmt.Errorf("%w: the budget of %s does not reach for the start fee and one slice of %s at %s/h; required: at least %s",
-				errBudget, j.rec.Budget, o.Slice, o.Price, o.StartFee.Add(o.Price.Due(o.Slice)))
+				errBudget, budget, o.Slice, o.Price, o.StartFee.Add(o.Price.Due(o.Slice)))
 		}
 		needs.MaxDuration = min(needs.MaxDuration, afford)
 	}
@@ -223,6 +233,9 @@ func (j *job) try(o proto.Offer, needs proto.Needs) (*requesterLease, error) {
 	if err := l.open(ctx); err != nil {
 		j.r.payers.unreserve(l.rec.Terms.Channel, l.id)
 		l.forget()
+		if errors.Is(err, proto.Refuse(proto.CodeChannelClosing, "", "", "")) {
+			j.r.payers.shun(l.rec.Terms.Channel, j.r.now())
+		}
 		return nil, err
 	}
 	j.setLease(l)
@@ -244,9 +257,11 @@ func (j *job) quote(ctx context.Context, o proto.Offer, needs proto.Needs) (*req
 	r := j.r
 	var salt proto.Hash
 	rand.Read(salt[:]) // never fails, by its documentation
-	lock := r.payers.lockFunding(o.Identity.Payee)
-	lock.Lock()
-	defer lock.Unlock()
+	unlock, ok := r.payers.lockFunding(ctx, o.Identity.Payee)
+	if !ok {
+		return nil, errFunding
+	}
+	defer unlock()
 	key := r.payers.choose(o.Identity.Payee, o.Identity.PayeeSigner, o.MinCloseDelay)
 	if err := r.payers.recover(ctx, key); err != nil {
 		return nil, err

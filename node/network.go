@@ -43,6 +43,9 @@ type Network struct {
 	FaucetKey string `toml:"faucet_key,omitempty" comment:"Private key of a devnet's faucet. It guards nothing."`
 }
 
+// IsNetworkName reports whether a network may have a name: it is a folder's, too.
+func IsNetworkName(s string) bool { return networkName.MatchString(s) }
+
 // Finality is how a network tells that a block can't be taken back.
 type Finality struct {
 	Confirmations uint64 `toml:"confirmations"`

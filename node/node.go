@@ -213,6 +213,9 @@ func (n *Node) newProvider(self proto.PeerKey) error {
 	if cfg.Simulated && !n.cfg.Network.Devnet {
 		return proto.Refuse(proto.CodeSimulated, "a simulated GPU", "a network file with devnet = true", "offer what the machine has")
 	}
+	if cfg.Price.Amount().IsZero() {
+		return api.Fail(api.KindUser, "PRICE", errors.New("the price is 0; required: more than nothing, for vouchers are what a lease runs on"))
+	}
 	n.payees.exposure = cfg.Exposure
 	n.provider = &provider{
 		cfg: cfg, dir: filepath.Join(n.cfg.Home, "leases"), domain: n.cfg.Network.Domain(), self: self, payee: n.account.Address(), signer: n.signer,

@@ -39,7 +39,7 @@ type payers struct {
 	books map[proto.ChannelID]*payerBook
 	// funding has one lock for each payee, so that jobs which start together
 	// share a channel instead of opening one each.
-	funding map[common.Address]*sync.Mutex
+	funding map[common.Address]chan struct{}
 
 	depositing sync.Mutex
 }
@@ -48,6 +48,9 @@ type payers struct {
 type payerBook struct {
 	mu   sync.Mutex
 	book *pay.Payer
+	// shunned: until then the payee gives no credit on the channel, for it has
+	// agreed to settle it.
+	shunned time.Time
 	// reserved is the most that each live lease may come to, so that leases
 	// which start together do not count on the same deposit.
 	reserved map[proto.LeaseID]proto.Amount
@@ -102,7 +105,7 @@ func (p *payers) short(key proto.ChannelKey) proto.Amount {
 // account on the chain that the store does not know.
 func (p *payers) load(ctx context.Context, from uint64) error {
 	p.books = make(map[proto.ChannelID]*payerBook)
-	p.funding = make(map[common.Address]*sync.Mutex)
+	p.funding = make(map[common.Address]chan struct{})
 	if err := p.store.View(ctx, func(tx *store.Tx) error {
 		books, err := tx.Payers()
 		if err != nil {
@@ -267,11 +270,12 @@ func (p *payers) choose(payee, payeeSigner common.Address, closeDelay uint32) pr
 	var key proto.ChannelKey
 	var most proto.Amount
 	found, funded := false, false
+	now := time.Now()
 	for _, e := range p.all() {
 		e.mu.Lock()
-		b, free := e.book, e.free()
+		b, free, shunned := e.book, e.free(), e.shunned
 		e.mu.Unlock()
-		if b.Key.Payee != payee || b.Key.PayeeSigner != payeeSigner || b.Key.Token != p.token || b.Key.PayerSigner != p.signer.Address() ||
+		if now.Before(shunned) || b.Key.Payee != payee || b.Key.PayeeSigner != payeeSigner || b.Key.Token != p.token || b.Key.PayerSigner != p.signer.Address() ||
 			b.Key.CloseDelay < closeDelay || b.State.Closed || !b.State.ClosesAt.IsZero() {
 			continue
 		}
@@ -291,17 +295,39 @@ func (p *payers) choose(payee, payeeSigner common.Address, closeDelay uint32) pr
 	}
 }
 
-// lockFunding returns the lock under which the channel with payee is chosen and
-// funded.
-func (p *payers) lockFunding(payee common.Address) *sync.Mutex {
+// shun passes a channel over that its payee refuses, for as long as a consent to
+// settle lasts.
+func (p *payers) shun(key proto.ChannelKey, now time.Time) {
+	e := p.entry(key)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shunned = now.Add(settleLife)
+}
+
+// fundingPatience is how long a job waits for another that funds the channel with
+// the same payee: a quote takes milliseconds, a deposit a block or two, in which
+// another provider can be asked.
+const fundingPatience = 300 * time.Millisecond
+
+// lockFunding takes the lock under which the channel with payee is chosen and
+// funded; false when another job has held it for longer than this one waits.
+func (p *payers) lockFunding(ctx context.Context, payee common.Address) (unlock func(), ok bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	m, ok := p.funding[payee]
-	if !ok {
-		m = new(sync.Mutex)
-		p.funding[payee] = m
+	lock, known := p.funding[payee]
+	if !known {
+		lock = make(chan struct{}, 1)
+		p.funding[payee] = lock
 	}
-	return m
+	p.mu.Unlock()
+	patience := time.NewTimer(fundingPatience)
+	defer patience.Stop()
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, true
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return nil, false
 }
 
 // ErrNoFunds is returned when the account holds less of the token than is to be deposited.

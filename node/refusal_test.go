@@ -36,6 +36,41 @@ func TestManySmallFiles(t *testing.T) {
 	settle(t, r, p, job)
 }
 
+// A provider that fits answers a need that was posted by telling its offer again.
+func TestJobPostIsAnswered(t *testing.T) {
+	m := newMarket(t)
+	p := m.provider(nil)
+	r := m.requester(p)
+	if _, err := r.client.ListOffers(t.Context(), connect.NewRequest(&apiv1.ListOffersRequest{WaitMs: 30_000})); err != nil {
+		t.Fatal(err)
+	}
+	first, ok := r.offers.of(p.account.Address())
+	if !ok {
+		t.Fatal("the requester does not know the provider's offer")
+	}
+	needs := proto.Needs{Driver: proto.DriverWasm, Token: m.network.Token, Resources: leastResources, MaxDuration: time.Minute}
+	for {
+		changed, _ := r.offers.changed()
+		if o, ok := r.offers.of(p.account.Address()); ok && o.Seq > first.Seq {
+			break
+		}
+		if err := r.offers.post(t.Context(), needs); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-changed:
+		case <-time.After(proto.OfferResend): // the provider may just have told it, and is held to a rate
+		case <-t.Context().Done():
+			t.Fatal("the provider did not answer")
+		}
+	}
+	before := p.offers.next()
+	p.answerPost(proto.JobPost{Needs: proto.Needs{Driver: proto.DriverWasm, Resources: proto.Resources{CPUMillis: 1 << 20}}})
+	if after := p.offers.next(); after != before+1 && after > before+1000 {
+		t.Errorf("a need that does not fit was answered: sequence %d, then %d", before, after)
+	}
+}
+
 // quoted is a lease that a requester has all papers for, on a funded channel.
 func quoted(t *testing.T, r, p *testNode, doc *proto.Job) wire.Open {
 	t.Helper()

@@ -51,6 +51,9 @@ func deploy(c *cli.Context) error {
 	if _, err := os.Stat(c.String("out")); err == nil {
 		return fmt.Errorf("%s is there already; required: another --out, so that no network is lost", c.String("out"))
 	}
+	if !node.IsNetworkName(c.String("name")) {
+		return fmt.Errorf("--name is %q; required: 1 to 32 lower-case letters, digits and dashes", c.String("name"))
+	}
 	secret, err := keys.ReadHex(c.String("key-file"))
 	if err != nil {
 		return err

@@ -82,7 +82,7 @@ func (b *Payee) Take(v proto.Voucher, d proto.Domain) error {
 		return nil
 	}
 	if err := d.Verify(v, v.Signature, b.Key.PayerSigner); err != nil {
-		return proto.Refuse(proto.CodeBadSignature, err.Error(), b.Key.PayerSigner.String(), "")
+		return proto.Refuse(proto.CodeBadSignature, err.Error(), b.Key.PayerSigner.String(), "sign with the key that the channel names")
 	}
 	if b.Voucher.Cumulative.Less(v.Cumulative) {
 		b.Voucher = v
@@ -202,7 +202,11 @@ func (b *Payee) Settle(now, deadline time.Time) (proto.Settlement, error) {
 		return proto.Settlement{}, proto.Refuse(proto.CodeNotSettled, fmt.Sprintf("%d live leases", n), "none", "wait for them or cancel them")
 	}
 	if b.State.Closed {
-		return proto.Settlement{}, proto.Refuse(proto.CodeChannelClosing, "the channel is closed", "an open channel", "")
+		return proto.Settlement{}, proto.Refuse(proto.CodeChannelClosing, "the channel is closed", "an open channel", "nothing is left to settle on it")
+	}
+	if b.consented(now) && !now.Before(b.Consent.Deadline) {
+		return proto.Settlement{}, proto.Refuse(proto.CodeChannelClosing, "the last consent expired "+b.Consent.Deadline.UTC().Format(time.RFC3339),
+			"some minutes, in which a block may still carry it", "ask again after "+b.Consent.Deadline.Add(consentMargin).UTC().Format(time.RFC3339))
 	}
 	if !b.consented(now) {
 		leaves := b.State.ClosesAt // when the payer can take what is not claimed

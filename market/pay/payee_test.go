@@ -392,11 +392,18 @@ func TestConsentLasts(t *testing.T) {
 	last := deadline.Add(clockMargin - 1)
 	// The payer starts a close in the meantime: the consent stands.
 	b.Observe(pay.ChainState{Deposited: units(100), ClosesAt: simEpoch.Add(2 * time.Hour)}, units(100))
-	for _, now := range []time.Time{simEpoch, simEpoch.Add(time.Minute), deadline, last} {
+	for _, now := range []time.Time{simEpoch, simEpoch.Add(time.Minute), deadline.Add(-1)} {
 		unchanged(t, b, func() {
 			if again, err := b.Settle(now, now.Add(10*time.Hour)); err != nil || again != first {
 				t.Errorf("at %s: %+v, %v; want the same consent again", now.Sub(simEpoch), again, err)
 			}
+		})
+	}
+	// It is worth nothing any more, but a block may still be as old as it.
+	for _, now := range []time.Time{deadline, last} {
+		unchanged(t, b, func() {
+			_, err := b.Settle(now, now.Add(10*time.Hour))
+			refused(t, err, proto.CodeChannelClosing)
 		})
 	}
 	b.Observe(pay.ChainState{Deposited: units(100)}, units(100)) // a reorg undoes the close
@@ -528,6 +535,8 @@ func (m *payeeModel) settle(deadline time.Time) proto.Code {
 	case len(m.leases) > 0:
 		return proto.CodeNotSettled
 	case m.closed:
+		return proto.CodeChannelClosing
+	case m.consented() && !m.now.Before(m.deadline):
 		return proto.CodeChannelClosing
 	case m.consented():
 		return 0

@@ -84,13 +84,13 @@ func (b *Payer) Finish(lease proto.LeaseID, due proto.Amount) {
 // what of it is still owed, and must not sign the same slice twice.
 func (b *Payer) Recover(v proto.Voucher, d proto.Domain) error {
 	if v.Channel != b.ID() {
-		return proto.Refuse(proto.CodeWrongChannel, v.Channel.String(), b.ID().String(), "")
+		return proto.Refuse(proto.CodeWrongChannel, v.Channel.String(), b.ID().String(), "the payee answered for another channel; close this one instead")
 	}
 	if v.Cumulative.Cmp(b.Voucher.Cumulative) <= 0 {
 		return nil
 	}
 	if err := d.Verify(v, v.Signature, b.Key.PayerSigner); err != nil {
-		return proto.Refuse(proto.CodeBadSignature, err.Error(), b.Key.PayerSigner.String(), "")
+		return proto.Refuse(proto.CodeBadSignature, err.Error(), b.Key.PayerSigner.String(), "the payee showed a voucher that this side never signed; close the channel instead")
 	}
 	if short := v.Cumulative.Sub(b.Committed()); !short.IsZero() {
 		b.Finished = b.Finished.Add(short)

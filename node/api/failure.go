@@ -88,9 +88,14 @@ func (i failureInterceptor) wrap(procedure string, err error) error {
 			return connect.NewError(connect.CodeCanceled, err)
 		}
 		i.log.Error("api", "call", procedure, "err", err)
-		f = Fail(KindInternal, "INTERNAL", err)
+		// The socket is its owner's: what went wrong may be told.
+		f = &Failure{Kind: KindInternal, Code: "INTERNAL", Message: err.Error()}
 	}
-	out := connect.NewError(connectCodes[f.Kind], errors.New(f.Message))
+	code, ok := connectCodes[f.Kind]
+	if !ok {
+		code = connect.CodeInternal // zero would be a success
+	}
+	out := connect.NewError(code, errors.New(f.Message))
 	detail, derr := connect.NewErrorDetail(&apiv1.Failure{
 		Kind: string(f.Kind), Code: f.Code, Actual: f.Actual, Required: f.Required, Hint: f.Hint,
 	})
