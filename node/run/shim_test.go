@@ -252,7 +252,14 @@ func TestShimNodeKilled(t *testing.T) {
 // TestShimWorkerKilled: who kills the worker from outside ends the job and not the shim.
 func TestShimWorkerKilled(t *testing.T) {
 	task := start(t, driver(t, nil), acts(t, "loop"), time.Hour)
-	until(t, "some usage", func() bool { return stats(t, task).Usage > 0 })
+	for e, err := range task.Events(deadline(t), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == EventLog {
+			break // its output is written
+		}
+	}
 	kill(t, workerOf(t, guardOf(t, task)))
 	exit, err := task.Wait(deadline(t))
 	if err != nil || exit.Code != CodeKilled || !strings.Contains(exit.Detail, "killed") {

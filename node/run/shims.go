@@ -46,6 +46,16 @@ func newShims(kind, dir string, command []string, settings any, log *slog.Logger
 	if err := os.MkdirAll(filepath.Join(dir, leasesDir), 0o700); err != nil {
 		return nil, err
 	}
+	// What a crash in the middle of a removal has left.
+	removed, err := filepath.Glob(filepath.Join(dir, leasesDir, "*"+removedSuffix))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range removed {
+		if err := os.RemoveAll(path); err != nil {
+			return nil, err
+		}
+	}
 	encoded, err := json.Marshal(settings)
 	if err != nil {
 		return nil, err

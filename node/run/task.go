@@ -286,6 +286,24 @@ func (t *task) replay(stats Stats, after uint64, yield func(Event, error) bool) 
 	}
 }
 
+// removedSuffix marks a lease's directory that is being deleted. It makes the name
+// no lease's.
+const removedSuffix = ".removed"
+
+// removeWhole takes a lease's directory out of sight before it deletes it: whoever
+// looks at the lease meanwhile finds all of it or nothing, and does not take half
+// of it for a lease whose shim was lost.
+func removeWhole(dir string) error {
+	removed := dir + removedSuffix
+	if err := os.RemoveAll(removed); err != nil { // a crash came in between
+		return err
+	}
+	if err := os.Rename(dir, removed); err != nil {
+		return err
+	}
+	return os.RemoveAll(removed)
+}
+
 func (t *task) Remove(ctx context.Context) error {
 	if err := t.Stop(ctx, CodeOwnerStopped); err != nil {
 		if errors.Is(err, ErrUnknown) {
@@ -301,7 +319,7 @@ func (t *task) Remove(ctx context.Context) error {
 		lock, err := lockFileIn(t.dir)
 		switch {
 		case err == nil:
-			return errors.Join(os.RemoveAll(t.dir), lock.Close())
+			return errors.Join(removeWhole(t.dir), lock.Close())
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
 		case !errors.Is(err, errLocked):

@@ -83,8 +83,8 @@ func memory() {
 }
 
 func loop() {
-	fmt.Println("looping")
 	must(os.WriteFile("/out/partial", []byte("what there was"), 0o644))
+	fmt.Println("looping")
 	for i := 0; ; i++ {
 		_ = i
 	}
