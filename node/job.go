@@ -92,6 +92,9 @@ func (j *job) run() {
 // leased returns the lease that runs the job, a new one or that of an earlier process.
 func (j *job) leased() (*requesterLease, error) {
 	if j.resume != nil {
+		j.mu.Lock()
+		j.stop = j.resume.Cancelled
+		j.mu.Unlock()
 		l := newRequesterLease(j, *j.resume)
 		j.setLease(l)
 		return l, nil
@@ -233,9 +236,6 @@ func (j *job) try(o proto.Offer, needs proto.Needs) (*requesterLease, error) {
 	if err := l.open(ctx); err != nil {
 		j.r.payers.unreserve(l.rec.Terms.Channel, l.id)
 		l.forget()
-		if errors.Is(err, proto.Refuse(proto.CodeChannelClosing, "", "", "")) {
-			j.r.payers.shun(l.rec.Terms.Channel, j.r.now())
-		}
 		return nil, err
 	}
 	j.setLease(l)
@@ -338,6 +338,12 @@ func (j *job) abort() {
 	j.mu.Unlock()
 	if l != nil {
 		l.post(market.RequesterCancel{})
+		l.mu.Lock()
+		abandon := l.abandon
+		l.mu.Unlock()
+		if abandon != nil {
+			abandon() // all that is left is its result, which is not wanted any more
+		}
 		return
 	}
 	j.cancel()

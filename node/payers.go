@@ -295,13 +295,17 @@ func (p *payers) choose(payee, payeeSigner common.Address, closeDelay uint32) pr
 	}
 }
 
-// shun passes a channel over that its payee refuses, for as long as a consent to
-// settle lasts.
-func (p *payers) shun(key proto.ChannelKey, now time.Time) {
+// shun passes a channel over until its payee's consent to settle it has expired. A
+// provider that refuses a channel by itself is not believed so far: each refusal
+// would cost a deposit in a new one.
+func (p *payers) shun(key proto.ChannelKey, until time.Time) {
 	e := p.entry(key)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.shunned = now.Add(settleLife)
+	if most := time.Now().Add(settleLife); until.After(most) {
+		until = most
+	}
+	e.shunned = until
 }
 
 // fundingPatience is how long a job waits for another that funds the channel with
@@ -380,7 +384,9 @@ func (p *payers) deposit(ctx context.Context, deposits ...chain.Deposit) ([]chai
 		return err
 	}
 	if allowed.Less(total) {
-		if err := send(fmt.Sprintf("approve %s from %s for%s", total, allowed, intent), p.chain.ApproveCall(total)); err != nil {
+		// An approval replaces the one before, so sending it twice is harmless; one
+		// that was mined earlier may have been used up since.
+		if err := send(fmt.Sprintf("approve %s %s", total, rand.Text()), p.chain.ApproveCall(total)); err != nil {
 			return receipts, err
 		}
 	}

@@ -56,7 +56,7 @@ func (l *providerLease) bring(ctx context.Context) error {
 		if err := l.fetch(ctx, "module", *l.job.Module, limits); err != nil {
 			return err
 		}
-		if err := l.p.module(ctx, *l.job.Module, limits); err != nil {
+		if err := l.p.module(*l.job.Module, limits); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (l *providerLease) bring(ctx context.Context) error {
 
 func (l *providerLease) fetch(ctx context.Context, what string, root cid.Cid, limits data.Limits) error {
 	var told int64
-	err := fetchFrom(ctx, l.p.data, l.requester, root, limits, func(p data.Progress) {
+	err := fetchFrom(ctx, l.p.data, l.requester, root, limits, l.p.cfg.PrepareTime, func(p data.Progress) {
 		const step = 4 << 20
 		if p.Bytes-told >= step {
 			told = p.Bytes
@@ -108,9 +108,12 @@ func (l *providerLease) inputPath(i int) string {
 	return filepath.Join(l.p.jobDir(l.id), "inputs", fmt.Sprint(i))
 }
 
-// module lays a module out as a file that leases share, and notes its digest.
-func (p *provider) module(ctx context.Context, root cid.Cid, limits data.Limits) error {
+// module lays a module out as a file that leases share, and notes its digest. It
+// is theirs together, so it does not end with the lease that came first.
+func (p *provider) module(root cid.Cid, limits data.Limits) error {
 	_, err, _ := p.exporting.Do(root.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PrepareTime)
+		defer cancel()
 		path := p.modulePath(root)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err

@@ -384,6 +384,9 @@ func (p *provider) checkOpen(from proto.PeerKey, o wire.Open) (*proto.Job, error
 		return nil, proto.Refuse(proto.CodeBadJob, "outputs in "+job.Outputs, proto.Outputs, "write results there")
 	}
 	n := job.Needs()
+	if !fits(leastResources, proto.Resources{}, n.Resources) {
+		return nil, proto.Refuse(proto.CodeBadJob, resourcesText(n.Resources), "at least "+resourcesText(leastResources), "ask for more")
+	}
 	if n.Driver != t.Driver || n.Network != t.Network || !fits(n.Resources, proto.Resources{}, t.Resources) {
 		return nil, proto.Refuse(proto.CodeJobMismatch, "the job needs "+resourcesText(n.Resources), resourcesText(t.Resources), "quote what the job needs")
 	}
@@ -400,6 +403,12 @@ func (p *provider) Settle(ctx context.Context, from proto.PeerKey, key proto.Cha
 
 // Sync returns the last voucher of a channel.
 func (p *provider) Sync(ctx context.Context, from proto.PeerKey, key proto.ChannelKey) (proto.Voucher, error) {
+	if err := p.wait(ctx); err != nil {
+		return proto.Voucher{}, err
+	}
+	if p.payees.find(key.ID()) == nil {
+		return proto.Voucher{Channel: key.ID()}, nil // none, which is no secret
+	}
 	if err := p.rents(ctx, from, key); err != nil {
 		return proto.Voucher{}, err
 	}

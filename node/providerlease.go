@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,14 +149,13 @@ func (l *providerLease) watchMeter() {
 // meter need not, as the shim keeps its own.
 func (l *providerLease) write(rec *store.ProviderLease, effects []market.ProviderEffect, before market.ProviderState) error {
 	ctx := context.WithoutCancel(l.p.ctx)
-	l.stamp(rec)
-	for _, e := range effects {
-		if _, ok := e.(market.FinishLease); ok {
-			return l.finish(ctx, rec)
-		}
-	}
+	finished := slices.ContainsFunc(effects, func(e market.ProviderEffect) bool { return e == market.ProviderEffect(market.FinishLease{}) })
 	if len(effects) == 0 && rec.State == before {
-		return nil
+		return nil // and no event number is reserved
+	}
+	l.stamp(rec)
+	if finished {
+		return l.finish(ctx, rec)
 	}
 	return l.p.store.Update(ctx, func(tx *store.Tx) error { return tx.PutProviderLease(*rec) })
 }

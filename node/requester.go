@@ -76,6 +76,9 @@ func (r *requester) load(ctx context.Context) error {
 			return err
 		}
 		for _, l := range leases[rec.ID] {
+			if l.State == market.RequesterLost {
+				j.spent = j.spent.Add(l.Allowed)
+			}
 			if !l.State.Ended() {
 				r.payers.reserve(l.Terms.Channel, l.ID, l.Terms.Due(l.Terms.MaxDuration))
 				j.resume = &l

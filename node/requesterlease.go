@@ -42,8 +42,9 @@ type requesterLease struct {
 	blocks                    [][]byte
 	err                       error
 
-	mu   sync.Mutex
-	seen store.RequesterLease
+	mu      sync.Mutex
+	seen    store.RequesterLease
+	abandon context.CancelFunc // ends the fetching of the result, while it is fetched
 }
 
 func newRequesterLease(j *job, rec store.RequesterLease) *requesterLease {
@@ -85,7 +86,8 @@ func (l *requesterLease) open(ctx context.Context) error {
 		case err == nil:
 			l.conn = conn
 			return nil
-		case errors.Is(err, proto.Refuse(proto.CodeUnderfunded, "", "", "")), errors.Is(err, proto.Refuse(proto.CodeUnconfirmed, "", "", "")):
+		case errors.Is(err, proto.Refuse(proto.CodeUnderfunded, "", "", "")), errors.Is(err, proto.Refuse(proto.CodeUnconfirmed, "", "", "")),
+			errors.Is(err, proto.Refuse(proto.CodeRateLimited, "", "", "")):
 			// The deposit is on the chain, but not final enough for this
 			// provider, or its endpoint is behind ours.
 			l.j.note(fmt.Sprintf("waiting for the deposit to be final: %v", err))
@@ -152,6 +154,8 @@ func (l *requesterLease) revoke() {
 // end for another reason than the lease's own.
 func (l *requesterLease) drive() error {
 	ctx := l.r.ctx
+	l.began = l.r.now()
+	l.entered = l.began
 	defer l.revoke()
 	if l.conn != nil {
 		l.box.post(func() { l.attached(l.conn, nil) })
@@ -224,16 +228,16 @@ const preparePatience = 30 * time.Minute
 // life and nothing else.
 func (l *requesterLease) lostPatience(now time.Time) string {
 	patience := l.rec.Terms.Grace + l.r.patience
+	// Taking large results in is not told, and a cancelled or ended job's are too.
+	attended := patience + preparePatience
 	var longest time.Duration // in the present state
 	switch l.rec.State {
-	case market.RequesterOpening:
-		longest = preparePatience
-	case market.RequesterPreparing:
+	case market.RequesterOpening, market.RequesterPreparing:
 		longest = preparePatience
 	case market.RequesterRunning:
-		longest = l.rec.Terms.MaxDuration + patience
+		longest = l.rec.Terms.MaxDuration + attended
 	case market.RequesterFrozen:
-		longest = patience
+		longest = attended
 	default:
 		return ""
 	}
@@ -244,8 +248,8 @@ func (l *requesterLease) lostPatience(now time.Time) string {
 	switch {
 	case l.conn == nil && !l.rec.Cut.IsZero() && now.Sub(silent) > patience:
 		return fmt.Sprintf("nothing was heard for %s", patience)
-	case !l.cancelled.IsZero() && now.Sub(l.cancelled) > patience:
-		return fmt.Sprintf("it was not ended within %s of being cancelled", patience)
+	case !l.cancelled.IsZero() && now.Sub(l.cancelled) > attended:
+		return fmt.Sprintf("it was not ended within %s of being cancelled", attended)
 	case now.Sub(l.entered) > longest:
 		return fmt.Sprintf("%s for longer than %s", l.rec.State, longest)
 	}
@@ -394,7 +398,11 @@ func (l *requesterLease) dial() {
 		ctx, cancel := context.WithTimeout(l.r.ctx, 30*time.Second)
 		defer cancel()
 		conn, err := call(ctx)
-		l.box.post(func() { l.attached(conn, err) })
+		if !l.box.do(func() { l.attached(conn, err) }) && conn != nil {
+			if err := conn.Close(); err != nil { // nobody is left to listen
+				l.r.log.Debug("close lease stream", "lease", l.id, "err", err)
+			}
+		}
 	})
 }
 
@@ -537,6 +545,9 @@ func resultOf(l store.RequesterLease) (cid.Cid, bool) {
 func (l *requesterLease) fetch(rec store.RequesterLease, blocks [][]byte) market.RequesterEvent {
 	ctx, cancel := context.WithTimeout(l.r.ctx, max(rec.Terms.Retention, time.Minute))
 	defer cancel()
+	l.mu.Lock()
+	l.abandon = cancel
+	l.mu.Unlock()
 	err := func() error {
 		root, ok := resultOf(rec)
 		if !ok {
@@ -548,7 +559,7 @@ func (l *requesterLease) fetch(rec store.RequesterLease, blocks [][]byte) market
 			}
 			// What rode along was not the result; it may be had by name.
 		}
-		return fetchFrom(ctx, l.r.data, rec.Terms.ProviderPeer, root, l.resultLimits(), nil)
+		return fetchFrom(ctx, l.r.data, rec.Terms.ProviderPeer, root, l.resultLimits(), goneFor, nil)
 	}()
 	if err != nil {
 		return market.RequesterFetchedResult{Err: err.Error()}

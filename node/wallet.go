@@ -133,6 +133,8 @@ func (h handlers) Settle(ctx context.Context, req *connect.Request[apiv1.SettleR
 	if err != nil {
 		return nil, api.Fail(api.KindPeer, "UNREACHABLE", fmt.Errorf("the provider's consent could not be had: %w; `lode wallet close` needs none, and takes the channel's delay", err))
 	}
+	// Until it is submitted, or has expired, no job can use the channel.
+	n.payers.shun(key, s.Deadline)
 	voucher, err := n.payers.checkSettlement(key, s, time.Now())
 	if err != nil {
 		return nil, api.Fail(api.KindPeer, "OVERCHARGED", err)
