@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/lode-market/lode/market"
+	"github.com/lode-market/lode/node/api"
 	"github.com/lode-market/lode/node/api/apiv1"
 	"github.com/lode-market/lode/node/wire"
 	"github.com/lode-market/lode/proto"
@@ -68,6 +70,35 @@ func TestJobPostIsAnswered(t *testing.T) {
 	p.answerPost(proto.JobPost{Needs: proto.Needs{Driver: proto.DriverWasm, Resources: proto.Resources{CPUMillis: 1 << 20}}})
 	if after := p.offers.next(); after != before+1 && after > before+1000 {
 		t.Errorf("a need that does not fit was answered: sequence %d, then %d", before, after)
+	}
+}
+
+// What every provider would refuse is told before anything is deposited.
+func TestRequesterRefuses(t *testing.T) {
+	m := newMarket(t)
+	r := m.requester()
+	big := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(big, make([]byte, 5<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		q    *apiv1.SubmitJobRequest
+		want string
+	}{
+		"no disk":       {&apiv1.SubmitJobRequest{Resources: &apiv1.Resources{Disk: 1}}, "required: at least"},
+		"little memory": {&apiv1.SubmitJobRequest{Resources: &apiv1.Resources{Memory: 1}}, "required: at least"},
+		"large input": {&apiv1.SubmitJobRequest{
+			Resources: &apiv1.Resources{Disk: 4 << 20}, Inputs: []*apiv1.Input{{Path: "/big", Source: big}},
+		}, "by --disk"},
+		"outputs elsewhere": {&apiv1.SubmitJobRequest{Outputs: "/result"}, "required: /out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.q.Wasm = m.guest("guest")
+			_, err := r.client.SubmitJob(t.Context(), connect.NewRequest(c.q))
+			if f := api.FailureOf(err); f == nil || f.Code != "BAD_JOB" || !strings.Contains(f.Message, c.want) {
+				t.Errorf("got %v, want BAD_JOB and %q", err, c.want)
+			}
+		})
 	}
 }
 
@@ -129,6 +160,23 @@ func TestProviderRefuses(t *testing.T) {
 		Resources: proto.Ask{CPUMillis: 500, Memory: 64 << 20, Disk: 8 << 20},
 	}
 	good := quoted(t, r, p, doc)
+	// Quoted for what its own document does not ask for.
+	tiny := *doc
+	tiny.Resources.Disk = 0
+	small, err := tiny.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	smallTerms := good.Terms
+	smallTerms.Job = proto.Commit(good.Salt, small)
+	for _, s := range []struct {
+		by *testNode
+		to *proto.Signature
+	}{{p, &smallTerms.Provider}, {r, &smallTerms.Requester}} {
+		if *s.to, err = s.by.signer.SignTyped(m.network.Domain(), smallTerms.Terms); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, c := range map[string]struct {
 		from   *testNode
 		change func(*wire.Open)
@@ -142,7 +190,8 @@ func TestProviderRefuses(t *testing.T) {
 		"voucher by another signer": {r, func(o *wire.Open) {
 			o.Voucher = sign(t, other, o.Voucher.Channel, o.Voucher.Cumulative)
 		}, proto.CodeBadSignature},
-		"voucher too low": {r, func(o *wire.Open) { o.Voucher = sign(t, r, o.Voucher.Channel, proto.NewAmount(1)) }, proto.CodeVoucherTooLow},
+		"job without a disk": {r, func(o *wire.Open) { o.Terms, o.Job = smallTerms, small }, proto.CodeBadJob},
+		"voucher too low":    {r, func(o *wire.Open) { o.Voucher = sign(t, r, o.Voucher.Channel, proto.NewAmount(1)) }, proto.CodeVoucherTooLow},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good

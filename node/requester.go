@@ -204,10 +204,23 @@ func (r *requester) resolve(ctx context.Context, q *apiv1.SubmitJobRequest) (*pr
 	default:
 		return nil, errors.New("nothing to run is given; required: a module or an image")
 	}
+	// What a provider would refuse is told before money moves.
+	if asked := doc.Needs().Resources; !fits(leastResources, proto.Resources{}, asked) {
+		return nil, fmt.Errorf("the job asks for %s; required: at least %s", resourcesText(asked), resourcesText(leastResources))
+	}
+	left := doc.Resources.Disk - proto.LeastDisk
 	for _, in := range q.GetInputs() {
 		root, err := r.input(ctx, in.GetSource())
 		if err != nil {
 			return nil, fmt.Errorf("input %s: %w", in.GetPath(), err)
+		}
+		size, err := r.data.Measure(ctx, root, anyTree)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", in.GetPath(), err)
+		}
+		if left -= size.Bytes; left < 0 {
+			return nil, fmt.Errorf("inputs up to %s take %d MiB more than the disk of %d MiB that the job asks for; required: room for inputs, outputs and scratch together, by --disk",
+				in.GetPath(), (-left+1<<20-1)>>20, doc.Resources.Disk>>20)
 		}
 		doc.Inputs = append(doc.Inputs, proto.Input{Path: in.GetPath(), Root: root})
 	}

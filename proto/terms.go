@@ -31,7 +31,7 @@ const (
 type Resources struct {
 	CPUMillis uint32 // thousandths of a core
 	Memory    uint64 // bytes
-	Disk      uint64 // bytes, outputs and scratch together
+	Disk      uint64 // bytes, inputs, outputs and scratch together
 	GPUs      uint32
 	VRAM      uint64 // bytes, of each GPU
 	GPUModel  string

@@ -52,7 +52,7 @@ func needFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "cpu", Usage: "cores, such as 0.5 or 4"},
 		&cli.StringFlag{Name: "memory", Usage: "such as 512MiB or 16GB"},
-		&cli.StringFlag{Name: "disk", Usage: "for outputs and scratch, such as 1GB"},
+		&cli.StringFlag{Name: "disk", Usage: "for inputs, outputs and scratch together, such as 1GB"},
 		&cli.StringFlag{Name: "max-price", Usage: "the most to pay per hour, such as 0.60/h"},
 		&cli.DurationFlag{Name: "max-duration", Usage: "the longest that the job may run", Value: time.Hour},
 	}
